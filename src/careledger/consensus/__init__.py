@@ -1,0 +1,1 @@
+"""What orders transactions: the engine port, admission, and the two engines."""

@@ -1,0 +1,1 @@
+"""The embedded engine: one sequencer, group commit, durable before it answers."""

@@ -1,0 +1,1 @@
+"""The deterministic, metered contract runtime."""

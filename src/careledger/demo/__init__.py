@@ -1,0 +1,1 @@
+"""The synthetic network and its story, deterministic from a seed."""

@@ -1,0 +1,1 @@
+"""One folder per domain; domains do not import each other."""

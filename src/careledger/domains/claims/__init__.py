@@ -1,0 +1,1 @@
+"""Insurance: plans, agreements, adjudications, settlement."""

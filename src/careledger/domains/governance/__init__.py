@@ -1,0 +1,1 @@
+"""Genesis, active modules and versions, validators, parameters, votes."""

@@ -1,0 +1,1 @@
+"""Organisations, their keys, roles and endpoints."""

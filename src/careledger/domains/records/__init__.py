@@ -1,0 +1,1 @@
+"""Patient records: versions, consent cells, the access log."""

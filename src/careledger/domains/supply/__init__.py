@@ -1,0 +1,1 @@
+"""The drug supply chain: packs, containers, custody, recall."""

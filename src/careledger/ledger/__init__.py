@@ -1,0 +1,1 @@
+"""Transactions, receipts, blocks, the state machine, history, the light client."""

@@ -1,0 +1,1 @@
+"""Codec, hashing, signing, identifiers, money, timestamps, error categories."""

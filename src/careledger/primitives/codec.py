@@ -1,0 +1,83 @@
+"""Canonical encoding of everything that is signed or hashed: DAG-CBOR.
+
+Decoding accepts the canonical form only: the bytes are decoded, encoded again and compared, then converted
+to a frozen `Wire` structure. Wire structures are arrays without optional tails, so one value has one form.
+Does not sign, and does not know any message.
+
+Source: RFC 8949 §4.2 and the DAG-CBOR specification of IPLD.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import libipld
+import msgspec
+
+
+class Wire(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Base of structures that go over the wire or into state, encoded as arrays.
+
+    A subclass says `frozen=True` again, for the type checker. Fields have no defaults: with one, two encodings of the same value would both be accepted.
+    """
+
+
+class CodecError(ValueError):
+    """Bytes that are not the canonical encoding of what was expected. Never carries the data itself."""
+
+
+W = TypeVar("W", bound=Wire)
+
+_BYTES = (bytes,)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, float):
+        raise CodecError("floats have no place in signed or hashed data")
+    return value
+
+
+def encode(value: object) -> bytes:
+    """Encode a Wire structure, or plain lists, dictionaries, integers, strings, bytes, booleans and None.
+
+    Raises:
+        CodecError: The value has a float, an integer beyond 64 bits, or a type without an encoding.
+    """
+    try:
+        return bytes(libipld.encode_dag_cbor(_plain(msgspec.to_builtins(value, builtin_types=_BYTES))))
+    except (ValueError, TypeError) as error:
+        raise CodecError(f"no canonical encoding: {error}") from None
+
+
+def decode_plain(raw: bytes) -> Any:
+    """Decode canonical bytes into lists, dictionaries and scalars.
+
+    Raises:
+        CodecError: The bytes are not canonical DAG-CBOR.
+    """
+    try:
+        value = libipld.decode_dag_cbor(raw)
+        again = libipld.encode_dag_cbor(value)
+    except (ValueError, RecursionError, OverflowError, MemoryError):
+        raise CodecError("not DAG-CBOR") from None
+    if again != raw:
+        raise CodecError("not the canonical encoding")
+    return value
+
+
+def decode(raw: bytes, kind: type[W]) -> W:
+    """Decode canonical bytes into one Wire structure.
+
+    Raises:
+        CodecError: The bytes are not canonical, or not of that structure. The message names the place.
+    """
+    value = decode_plain(raw)
+    try:
+        return msgspec.convert(value, kind, builtin_types=_BYTES)
+    except (msgspec.ValidationError, RecursionError) as error:
+        # msgspec names types and the path, never the value itself
+        raise CodecError(f"not a {kind.__name__}: {error}") from None

@@ -1,0 +1,1 @@
+"""All that the replicated code of a domain may see."""

@@ -1,0 +1,1 @@
+"""One organisation's installation: configuration, wiring, lifecycle, exchange."""

@@ -1,0 +1,1 @@
+"""Pure codecs of the industry's formats. No I/O."""

@@ -1,0 +1,1 @@
+"""The ordered store port, overlays, keys, the bucket tree and its proofs."""

@@ -1,0 +1,1 @@
+"""Adapters to LMDB, SQLite and PostgreSQL."""

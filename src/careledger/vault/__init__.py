@@ -1,0 +1,1 @@
+"""Everything that touches a secret: sealing, key wrapping, wallets, the keystore."""

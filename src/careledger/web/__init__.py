@@ -1,0 +1,1 @@
+"""What the façades and the pages of all domains share."""
