@@ -18,7 +18,8 @@ import msgspec
 class Wire(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """Base of structures that go over the wire or into state, encoded as arrays.
 
-    A subclass says `frozen=True` again, for the type checker. Fields have no defaults: with one, two encodings of the same value would both be accepted.
+    A subclass says `frozen=True` again, for the type checker. Fields have no defaults: with one, two
+    encodings of the same value would both be accepted.
     """
 
 
