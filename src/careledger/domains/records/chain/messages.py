@@ -1,7 +1,7 @@
 """Signed requests of the records module.
 
 No field is text, and every length is fixed or one of a few. A grant, an amendment, a revocation and a refresh
-are all `UpdateCell` transactions of one size: even the version is fixed bytes, since a number's encoding grows.
+are all `UpdateCell` transactions of one size: even the version is bytes, since a number's encoding grows.
 """
 
 from __future__ import annotations
