@@ -199,6 +199,8 @@ class BlockExecution:
         self.receipts: list[Receipt] = []
         self.logs: list[str] = []
         self.events: list[EmittedEvent] = []
+        self.processed: list[tuple[int, bytes]] = []
+        """Position and id of each transaction that entered the seen-set: what the index points to."""
         self._operations_left = limits.operations_per_block_max
 
     def run(self, raw: bytes, prepared: Prepared | Rejected, *, is_signed: bool) -> None:
@@ -224,6 +226,7 @@ class BlockExecution:
             return
         self._operations_left -= operations
         self.seen.add(minute, transaction.tx_id)
+        self.processed.append((len(self.receipts), transaction.tx_id))
         overlay = Overlay(self.overlay)
         context = Context(
             store=overlay,

@@ -82,3 +82,16 @@ def decode(raw: bytes, kind: type[W]) -> W:
     except (msgspec.ValidationError, RecursionError) as error:
         # msgspec names types and the path, never the value itself
         raise CodecError(f"not a {kind.__name__}: {error}") from None
+
+
+def decode_list(raw: bytes, kind: type[W]) -> list[W]:
+    """Decode a canonical list of one Wire structure.
+
+    Raises:
+        CodecError: The bytes are not canonical, or not a list of that structure.
+    """
+    value = decode_plain(raw)
+    try:
+        return msgspec.convert(value, list[kind], builtin_types=_BYTES)  # type: ignore[valid-type]
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise CodecError(f"not a list of {kind.__name__}: {error}") from None

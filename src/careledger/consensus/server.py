@@ -1,0 +1,177 @@
+"""The ledger process's side of its Unix socket."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Protocol
+
+from careledger.consensus.admission import Admission
+from careledger.consensus.errors import EngineStopped
+from careledger.consensus.frames import FrameReader, FrameTooLarge, Kind, Refusal, Status, write_frame
+from careledger.ledger.checkpoint import CheckpointInvalid, SignedCheckpoint
+from careledger.ledger.errors import MALFORMED, STOPPING, UNKNOWN_QUERY
+from careledger.ledger.execution import module_number_of
+from careledger.primitives.codec import encode
+from careledger.primitives.errors import CodedError, Rejected, Unavailable
+
+
+class Engine(Protocol):
+    """What the server needs of an engine besides admission."""
+
+    def status(self) -> Status:
+        """Where the ledger stands."""
+
+    def checkpoint(self) -> SignedCheckpoint:
+        """Signed checkpoint of the last durable block."""
+
+    def pause(self) -> None:
+        """Make no blocks."""
+
+    def resume(self) -> None:
+        """Go on making blocks."""
+
+
+class Cosignatures(Protocol):
+    """Where witnesses' cosignatures are kept."""
+
+    def newest(self) -> str | None:
+        """Newest note with cosignatures."""
+
+    def add(self, note: str) -> None:
+        """Take a note with a witness's cosignature.
+
+        Raises:
+            CheckpointInvalid: It is not of this ledger, or the cosignature does not stand.
+        """
+
+
+class _Session(asyncio.Protocol):
+    def __init__(self, server: LedgerServer) -> None:
+        self._server = server
+        self._frames = FrameReader()
+        self._transport: asyncio.Transport | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if isinstance(transport, asyncio.Transport):
+            self._transport = transport
+            self._server.sessions.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        del exc
+        self._transport = None
+        self._server.sessions.discard(self)
+
+    def data_received(self, data: bytes) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            for request_id, kind, body in self._frames.feed(data):
+                task = loop.create_task(self._answer(request_id, self._server.handle(kind, body)))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+        except FrameTooLarge:
+            self.abort()
+
+    def abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    async def _answer(self, request_id: int, work: Coroutine[None, None, bytes]) -> None:
+        try:
+            frame = write_frame(request_id, Kind.ANSWER, await work)
+        except CodedError as error:
+            refusal = Refusal(
+                isinstance(error, Rejected),
+                module_number_of(error.code.module),
+                error.code.number,
+                f"{error.detail} {error.at}".strip(),
+            )
+            frame = write_frame(request_id, Kind.REFUSAL, encode(refusal))
+        except EngineStopped as error:
+            frame = write_frame(
+                request_id,
+                Kind.REFUSAL,
+                encode(Refusal(False, module_number_of("ledger"), STOPPING.number, str(error))),
+            )
+        if self._transport is not None:
+            self._transport.write(frame)
+
+
+class LedgerServer:
+    """Answers on the Unix socket."""
+
+    def __init__(
+        self,
+        *,
+        path: Path,
+        admission: Admission,
+        engine: Engine,
+        cosignatures: Cosignatures,
+        allow_pause: bool = False,
+    ) -> None:
+        self._path = path
+        self._admission = admission
+        self._engine = engine
+        self._cosignatures = cosignatures
+        self._allow_pause = allow_pause
+        self._server: asyncio.Server | None = None
+        self.sessions: set[_Session] = set()
+
+    async def start(self) -> None:
+        """Listen; the socket's file is for its owner only."""
+        with contextlib.suppress(FileNotFoundError):
+            self._path.unlink()
+        before = os.umask(0o177)
+        try:
+            self._server = await asyncio.get_running_loop().create_unix_server(
+                lambda: _Session(self), str(self._path)
+            )
+        finally:
+            os.umask(before)
+
+    async def close(self) -> None:
+        """Stop listening and drop the connections."""
+        if self._server is not None:
+            self._server.close()
+            for session in list(self.sessions):
+                session.abort()
+            await self._server.wait_closed()
+        with contextlib.suppress(FileNotFoundError):
+            self._path.unlink()
+
+    async def handle(self, kind: int, body: bytes) -> bytes:
+        """Answer one request."""
+        if kind == Kind.SUBMIT:
+            return encode(await self._admission.submit(body))
+        simple: dict[int, Callable[[bytes], bytes]] = {
+            Kind.STATUS: lambda _: encode(self._engine.status()),
+            Kind.CHECKPOINT: lambda _: self._engine.checkpoint().note().encode(),
+            Kind.COSIGNED: lambda _: (self._cosignatures.newest() or "").encode(),
+            Kind.COSIGN: self._cosign,
+            Kind.PAUSE: lambda _: self._set_paused(paused=True),
+            Kind.RESUME: lambda _: self._set_paused(paused=False),
+        }
+        answer = simple.get(kind)
+        if answer is None:
+            raise Rejected(UNKNOWN_QUERY)
+        return answer(body)
+
+    def _cosign(self, body: bytes) -> bytes:
+        try:
+            self._cosignatures.add(body.decode())
+        except (CheckpointInvalid, UnicodeDecodeError) as error:
+            raise Rejected(MALFORMED, str(error)) from None
+        return b""
+
+    def _set_paused(self, *, paused: bool) -> bytes:
+        if not self._allow_pause:
+            raise Unavailable(STOPPING, "this ledger process does not take pauses")
+        if paused:
+            self._engine.pause()
+        else:
+            self._engine.resume()
+        return b""
