@@ -1,7 +1,7 @@
 """Genesis of the governance module: parameters, active modules, validators, witnesses, proposals and votes.
 
-The document is plain JSON material (bytes are base64; a proposal stands as the bytes of its canonical encoding),
-and importing what was exported gives the same keys and values.
+The document is plain lists, dictionaries, numbers, texts and bytes (a proposal stands as the bytes of its
+canonical encoding), and importing what was exported gives the same keys and values.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ from careledger.domains.governance.chain.types import (
 from careledger.primitives.codec import CodecError, decode, encode
 from careledger.sdk.context import StateStore, View
 from careledger.sdk.errors import Rejected
+
+_PLAIN_TYPES = (bytes,)
 
 
 class GenesisModule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -127,7 +129,7 @@ def export_genesis(view: View) -> dict[str, Any]:
         _document(
             limits=keeper.limits(view.store),
             modules=tuple(keeper.schedule(view.store)),
-            validators=keeper.validators(view.store),
+            validators=keeper.validator_set(view.store),
             policy=keeper.witnesses(view.store),
             proposals=proposals,
             next_proposal=keeper.COUNTER.require(view.store).next_id,
@@ -142,7 +144,7 @@ def import_genesis(store: StateStore, document: Any) -> None:
         msgspec.ValidationError: It is not such a document.
         Rejected: A part of it is wrong.
     """
-    read = msgspec.convert(document, GenesisDocument)
+    read = msgspec.convert(document, GenesisDocument, builtin_types=_PLAIN_TYPES)
     _check(read)
     keeper.write_limits(store, Limits(**read.limits))
     for module in read.modules:
@@ -222,5 +224,5 @@ def _decode_proposal(encoded: bytes, at: str) -> Proposal:
 
 
 def _plain(document: GenesisDocument) -> dict[str, Any]:
-    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(document))
+    plain: dict[str, Any] = msgspec.to_builtins(document, builtin_types=_PLAIN_TYPES)
     return plain

@@ -114,7 +114,7 @@ def _check_possible(membership: Membership, context: Context, action: Action) ->
         membership.require_member(store, action.organisation)
         if len(membership.members(store)) == 1:
             raise Rejected(LAST_MEMBER)
-        if all(each.organisation == action.organisation for each in keeper.validators(store)):
+        if all(each.organisation == action.organisation for each in keeper.validator_set(store)):
             raise Rejected(LAST_VALIDATOR)
     elif isinstance(action, SetParameters):
         apply_changes(keeper.limits(store), action.changes)
@@ -134,7 +134,7 @@ def _execute(membership: Membership, context: Context, action: Action) -> int:
         return membership.admit(context, action.candidate)
     if isinstance(action, RemoveOrganisation):
         membership.remove(context, action.organisation)
-        for each in keeper.validators(store):
+        for each in keeper.validator_set(store):
             if each.organisation == action.organisation:
                 keeper.change_validator(context, Validator(each.public_key, 0, each.organisation))
     elif isinstance(action, SetParameters):
@@ -155,7 +155,7 @@ def _execute(membership: Membership, context: Context, action: Action) -> int:
 
 def _drop_validators(membership: Membership, context: Context) -> None:
     # A stolen key must not wait for a vote; but a ledger without any validator could never vote again.
-    current = keeper.validators(context.store)
+    current = keeper.validator_set(context.store)
     usable = [
         each
         for each in current

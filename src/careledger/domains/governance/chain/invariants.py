@@ -38,7 +38,7 @@ def schedule_ascends(view: View) -> list[str]:
 def validators_can_act(membership: Membership, view: View) -> list[str]:
     """There is a validator, each has a valid key of a member, and no change waits to be handed over."""
     wrong = []
-    current = keeper.validators(view.store)
+    current = keeper.validator_set(view.store)
     if not current:
         wrong.append("there is no validator")
     usable = sum(
@@ -66,6 +66,8 @@ def proposals_are_listed(view: View) -> list[str]:
             wrong.append(f"the deadline of proposal {each.id} is listed wrongly")
         if each.id >= next_id:
             wrong.append(f"proposal {each.id} has a number that is yet to be given")
+    if any(proposal_id not in known for proposal_id in listed):
+        wrong.append("a deadline belongs to no proposal")
     for key, _ in keeper.VOTES.scan_raw(view.store):
         if int.from_bytes(key[:8], "big") not in known:
             wrong.append("a vote belongs to no proposal")

@@ -33,6 +33,7 @@ from careledger.domains.governance.chain.types import (
 from careledger.sdk.collections import Item, KeySet, Map, RawMap, fixed_key, text_key, u32_key, u64_key
 from careledger.sdk.context import Context, StateReader, StateStore
 from careledger.sdk.errors import Rejected
+from careledger.sdk.module import ValidatorUpdate
 
 MODULE_NUMBER = 2
 
@@ -95,9 +96,14 @@ def active_versions(store: StateReader, height: int) -> Mapping[str, int]:
     return active
 
 
-def validators(store: StateReader) -> tuple[Validator, ...]:
+def validator_set(store: StateReader) -> tuple[Validator, ...]:
     """The validator set in order of public keys."""
     return tuple(validator for _, validator in VALIDATORS.scan(store))
+
+
+def validators(store: StateReader) -> tuple[ValidatorUpdate, ...]:
+    """The validator set as consensus takes it at genesis."""
+    return tuple(ValidatorUpdate(each.public_key, each.power) for each in validator_set(store))
 
 
 def validator(store: StateReader, public_key: bytes) -> Validator | None:
@@ -246,7 +252,7 @@ def check_validator_change(store: StateReader, public_key: bytes, power: int) ->
     Raises:
         Rejected: VALIDATOR_UNKNOWN, LAST_VALIDATOR or VALIDATORS_TOO_MANY.
     """
-    current = validators(store)
+    current = validator_set(store)
     is_there = any(each.public_key == public_key for each in current)
     if power == 0 and not is_there:
         raise Rejected(VALIDATOR_UNKNOWN)

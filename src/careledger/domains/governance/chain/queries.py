@@ -79,7 +79,7 @@ def schedule(view: View, request: bytes) -> Schedule:
 def validators(view: View, request: bytes) -> Validators:
     """The validator set."""
     _read(request, Nothing)
-    return Validators(keeper.validators(view.store))
+    return Validators(keeper.validator_set(view.store))
 
 
 def witnesses(view: View, request: bytes) -> WitnessPolicy:

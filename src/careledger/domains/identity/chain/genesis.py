@@ -1,6 +1,6 @@
 """Genesis of the identity module: a document with names, and the state it stands for.
 
-The document is plain JSON material (bytes are base64), and importing what was exported gives the same keys
+The document is plain lists, dictionaries, numbers, texts and bytes, and importing what was exported gives the same keys
 and values. Members agree on a genesis document outside the ledger, so no key in it proves possession.
 """
 
@@ -34,6 +34,8 @@ from careledger.domains.identity.chain.types import (
 from careledger.primitives.identifiers import is_slug
 from careledger.sdk.context import StateStore, View
 from careledger.sdk.errors import Rejected
+
+_PLAIN_TYPES = (bytes,)
 
 
 class GenesisKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -122,7 +124,7 @@ def import_genesis(store: StateStore, document: Any) -> None:
         msgspec.ValidationError: It is not such a document.
         Rejected: A part of it is wrong.
     """
-    read = msgspec.convert(document, GenesisDocument)
+    read = msgspec.convert(document, GenesisDocument, builtin_types=_PLAIN_TYPES)
     _check(read)
     keeper.COUNTER.set(store, Counter(read.next_id))
     for each in read.organisations:
@@ -179,5 +181,5 @@ def _is_height(height: int) -> bool:
 
 
 def _plain(document: GenesisDocument) -> dict[str, Any]:
-    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(document))
+    plain: dict[str, Any] = msgspec.to_builtins(document, builtin_types=_PLAIN_TYPES)
     return plain

@@ -1,6 +1,6 @@
 """Genesis of the records module: entries and cells of a state that moves to a new ledger.
 
-The document is plain JSON material (bytes are base64), and importing what was exported gives the same keys
+The document is plain lists, dictionaries, numbers, texts and bytes, and importing what was exported gives the same keys
 and values. A new ledger starts with none of either.
 """
 
@@ -27,6 +27,8 @@ from careledger.domains.records.chain.types import (
 from careledger.primitives.identifiers import ORGANISATION_ID_MAX
 from careledger.sdk.context import StateStore, View
 from careledger.sdk.errors import Rejected
+
+_PLAIN_TYPES = (bytes,)
 
 
 class GenesisEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -110,7 +112,7 @@ def import_genesis(store: StateStore, document: Any) -> None:
         msgspec.ValidationError: It is not such a document.
         Rejected: GENESIS_INVALID, naming the position.
     """
-    read = msgspec.convert(document, GenesisDocument)
+    read = msgspec.convert(document, GenesisDocument, builtin_types=_PLAIN_TYPES)
     _import_entries(store, keeper.RECORD_ENTRIES, read.record_entries, "record_entries")
     _import_entries(store, keeper.ACCESS_ENTRIES, read.access_entries, "access_entries")
     for position, each in enumerate(read.cells):
@@ -187,5 +189,5 @@ def _is_number(number: int) -> bool:
 
 
 def _plain(document: GenesisDocument) -> dict[str, Any]:
-    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(document))
+    plain: dict[str, Any] = msgspec.to_builtins(document, builtin_types=_PLAIN_TYPES)
     return plain
