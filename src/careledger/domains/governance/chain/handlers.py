@@ -75,7 +75,7 @@ def vote(membership: Membership, context: Context, message: Vote) -> bytes:
 
 
 def end_block(membership: Membership, context: Context) -> tuple[ValidatorUpdate, ...]:
-    """Close what has lapsed, drop validators without a valid key, and hand over changes of the set."""
+    """Close what has lapsed, drop validators with a revoked key, and hand over changes of the set."""
     for proposal in keeper.lapsed_proposals(context.store, context.time_ms, LAPSED_PER_BLOCK_MAX):
         keeper.close_proposal(context, proposal, ProposalStatus.LAPSED)
         context.emit(ProposalLapsed(proposal.id))
@@ -156,13 +156,8 @@ def _execute(membership: Membership, context: Context, action: Action) -> int:
 def _drop_validators(membership: Membership, context: Context) -> None:
     # A stolen key must not wait for a vote; but a ledger without any validator could never vote again.
     current = keeper.validator_set(context.store)
-    usable = [
-        each
-        for each in current
-        if membership.is_validator_key(context.store, each.organisation, each.public_key, context.height)
-    ]
-    if not usable:
+    revoked = [each for each in current if membership.is_revoked(context.store, each.public_key)]
+    if len(revoked) == len(current):
         return
-    for each in current:
-        if each not in usable:
-            keeper.change_validator(context, Validator(each.public_key, 0, each.organisation))
+    for each in revoked:
+        keeper.change_validator(context, Validator(each.public_key, 0, each.organisation))

@@ -36,19 +36,15 @@ def schedule_ascends(view: View) -> list[str]:
 
 
 def validators_can_act(membership: Membership, view: View) -> list[str]:
-    """There is a validator, each has a valid key of a member, and no change waits to be handed over."""
+    """There is a validator, none has a revoked key, and no change waits to be handed over."""
     wrong = []
     current = keeper.validator_set(view.store)
     if not current:
         wrong.append("there is no validator")
-    usable = sum(
-        1
-        for each in current
-        if membership.is_validator_key(view.store, each.organisation, each.public_key, view.height)
-    )
-    # Without any usable key the set stays as it is, since nobody could vote a new one in.
-    if usable not in (0, len(current)):
-        wrong.append("a validator's key is not valid although another validator's is")
+    revoked = sum(1 for each in current if membership.is_revoked(view.store, each.public_key))
+    # If all are revoked the set stays as it is, since without any validator nobody could vote.
+    if 0 < revoked < len(current):
+        wrong.append("a validator's key is revoked although another validator's is not")
     if any(True for _ in keeper.POWER_CHANGES.scan_raw(view.store)):
         wrong.append("a change of the validator set was not handed to consensus")
     return wrong

@@ -38,6 +38,9 @@ class Membership(Protocol):
     ) -> bool:
         """Whether the key is one of the organisation's keys for consensus, valid at the height."""
 
+    def is_revoked(self, store: StateReader, public_key: bytes) -> bool:
+        """Whether the key was registered once and may no longer sign."""
+
     def check_candidate(self, context: Context, candidate: bytes) -> object:
         """Raise Rejected unless the candidate could be admitted now."""
 

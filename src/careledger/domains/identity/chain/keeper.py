@@ -140,6 +140,12 @@ def is_validator_key(store: StateReader, organisation_id: int, public_key: bytes
     return has_valid_key(store, organisation_id, public_key, int(Usage.VALIDATOR), height)
 
 
+def is_revoked(store: StateReader, public_key: bytes) -> bool:
+    """Whether the key was registered once and may no longer sign."""
+    held = key(store, public_key)
+    return held is not None and held.revoked_at_height != 0
+
+
 def require_signer(context: Context, organisation_id: int, usage: int) -> bytes:
     """Public key of a signer that is a valid key of the organisation with the use.
 
