@@ -187,14 +187,10 @@ def _swallows_more(text: str, string: ElementString) -> bool:
     """
     if any(token in text for token in _STAND_INS):
         return True
-    if (
-        GROUP_SEPARATOR in text
-        or not is_digits(text[:2].strip("]"))
-        or {"10", "17"}.issubset(string.identifiers)
-    ):
+    body = _SYMBOLOGY.sub("", text, count=1)
+    if GROUP_SEPARATOR in body or not is_digits(body[:2]) or {"10", "17"}.issubset(string.identifiers):
         return False
-    ways = splitting.ways_to_split(_SYMBOLOGY.sub("", text, count=1))
-    return any({"10", "17"}.issubset(way.identifiers) for way in ways)
+    return any({"10", "17"}.issubset(way.identifiers) for way in splitting.ways_to_split(body))
 
 
 def _try(text: str) -> ElementString | None:

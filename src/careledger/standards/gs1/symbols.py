@@ -15,8 +15,9 @@ import msgspec
 import segno
 import zxingcpp
 
+from careledger.standards.gs1.ai import IDENTIFIERS
 from careledger.standards.gs1.digital_link import parse_link
-from careledger.standards.gs1.element_string import ElementString, write_bracketed
+from careledger.standards.gs1.element_string import GROUP_SEPARATOR, ElementString, write_bracketed
 from careledger.standards.gs1.errors import GS1Code, GS1Error
 from careledger.standards.gs1.png import PIXELS_MAX, GreyImage, read_png, write_png
 
@@ -69,7 +70,8 @@ def symbol_png(string: ElementString, *, symbol: Symbol = Symbol.DATA_MATRIX, sc
         scale: pixels per module, 1 to `SCALE_MAX`.
 
     Raises:
-        GS1Error: SYMBOL when the content does not fit the symbol or `scale` is out of range.
+        GS1Error: SYMBOL when the content does not fit the symbol, holds brackets that the symbol library
+            would take for identifiers, or `scale` is out of range.
     """
     return write_png(_matrix(string, symbol, scale))
 
@@ -121,10 +123,22 @@ def _matrix(string: ElementString, symbol: Symbol, scale: int) -> GreyImage:
         raise GS1Error(GS1Code.SYMBOL, "the content does not fit this symbol") from error
     if barcode.content_type != zxingcpp.ContentType.GS1:
         raise GS1Error(GS1Code.SYMBOL, "the symbol came out without the GS1 mark")
+    if barcode.bytes != _content(string):
+        raise GS1Error(GS1Code.SYMBOL, "brackets inside a value cannot be drawn")
     image = barcode.to_image(scale=scale)
     height, width = image.shape
     # The image offers the buffer protocol; its published types do not say so.
     return GreyImage(width=width, height=height, pixels=bytes(memoryview(cast("bytes", image))))
+
+
+def _content(string: ElementString) -> bytes:
+    """Give the bytes a symbol must hold: the elements in their order, separators where needed."""
+    parts = []
+    for element in string.elements:
+        parts.append(element.ai + element.value)
+        if IDENTIFIERS[element.ai].needs_separator:
+            parts.append(GROUP_SEPARATOR)
+    return "".join(parts).removesuffix(GROUP_SEPARATOR).encode("ascii")
 
 
 def link_png(uri: str, *, scale: int = 6) -> bytes:
