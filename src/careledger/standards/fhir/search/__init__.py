@@ -1,0 +1,1 @@
+"""FHIR R4 search: parameters, extraction of index rows, requests. Pure; no I/O."""
