@@ -1,0 +1,166 @@
+"""From segments to bytes.
+
+Owns the joining of elements with the delimiters, the refusal of values that would break it, and the control
+segments around what the writers of this package produce. Takes date, time and control numbers from its
+caller: there is no clock here.
+"""
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from msgspec import Struct
+
+from careledger.standards.x12.dates import read_time, write_date
+from careledger.standards.x12.errors import Location, UnwritableError
+from careledger.standards.x12.header import Delimiters
+
+Value: TypeAlias = str | tuple[str, ...]
+"""A simple element, or the components of a composite."""
+
+DELIMITERS = Delimiters()
+"""What this package writes with: asterisk, colon, circumflex, tilde."""
+
+_CONTROL_MAX = 999_999_999
+_IDENTIFIER_LENGTH = 15
+
+
+class Stamp(Struct, frozen=True, kw_only=True):
+    """What an interchange is marked with. The caller owns the clock and the numbering."""
+
+    date: str
+    """ISO 8601."""
+    time: str
+    """HHMM or HHMMSS."""
+    control_number: int
+    """Interchange and group control number, 1 to 999,999,999; unique between the two parties."""
+    usage: str = "P"
+    """`P` production or `T` test."""
+    is_acknowledgement_requested: bool = False
+    line_end: str = ""
+    """Written after every segment terminator, for people who read the file."""
+
+
+class Endpoint(Struct, frozen=True, kw_only=True):
+    """One party of an interchange."""
+
+    qualifier: str = "ZZ"
+    """ISA05 or ISA07."""
+    identifier: str
+    """ISA06 or ISA08, at most 15 characters."""
+    application: str = ""
+    """GS02 or GS03; the identifier where empty."""
+
+
+class SetWriter:
+    """Collects the segments of one transaction set as text."""
+
+    def __init__(self, set_id: str, version: str, *, names_version: bool = True) -> None:
+        """Start a set; `names_version` says whether ST03 is written (835 leaves it out)."""
+        self.set_id = set_id
+        self.version = version
+        self.names_version = names_version
+        self.lines: list[str] = []
+        self._elements = 0
+        self._components = 0
+
+    def add(self, *values: Value) -> None:
+        """Add one segment, identifier first; empty values at its end are left out."""
+        parts = list(values)
+        for at, value in enumerate(parts):
+            if value.__class__ is tuple:
+                text = ":".join(value).rstrip(":")
+                self._components += text.count(":") if "" in value else len(value) - 1
+                parts[at] = text
+        while not parts[-1]:
+            parts.pop()
+        self._elements += len(parts) - 1
+        self.lines.append("*".join(parts))  # type: ignore[arg-type]  # tuples were joined above
+
+    def check(self) -> None:
+        """Refuse text that a reader would not take apart the way it was put together.
+
+        Raises:
+            UnwritableError: If a value holds a delimiter or a character X12 does not know.
+        """
+        body = "".join(self.lines)
+        is_whole = (
+            body.isascii()
+            and body.isprintable()
+            and body.count("*") == self._elements
+            and body.count(":") == self._components
+            and "~" not in body
+            and "^" not in body
+        )
+        if is_whole:
+            return
+        for position, line in enumerate(self.lines, 2):
+            if not (line.isascii() and line.isprintable()) or "~" in line or "^" in line:
+                place = Location(position=position, segment=line.partition("*")[0])
+                raise UnwritableError("a value has a character that cannot be written", place)
+        raise UnwritableError("a value holds a delimiter", Location(segment=self.set_id))
+
+
+def _control(number: int) -> int:
+    """Return a control number once its range is checked."""
+    if not 1 <= number <= _CONTROL_MAX:
+        raise UnwritableError("a control number is from 1 to 999,999,999")
+    return number
+
+
+def _padded(identifier: str) -> str:
+    """Return an interchange identifier at its fixed width."""
+    if not 0 < len(identifier) <= _IDENTIFIER_LENGTH or not (
+        identifier.isascii() and identifier.isprintable()
+    ):
+        raise UnwritableError(
+            "an interchange identifier has 1 to 15 printable characters", Location(segment="ISA")
+        )
+    return identifier.ljust(_IDENTIFIER_LENGTH)
+
+
+def write_interchange(
+    stamp: Stamp,
+    *,
+    sender: Endpoint,
+    receiver: Endpoint,
+    functional_id: str,
+    sets: Sequence[SetWriter],
+    interchange_segments: Sequence[str] = (),
+) -> bytes:
+    """Return an interchange of at most one functional group.
+
+    Args:
+        stamp: Date, time and numbers.
+        sender: Who sends.
+        receiver: Who receives.
+        functional_id: Kind of group (GS01).
+        sets: The transaction sets, all of one version; none leaves the group out.
+        interchange_segments: Segments before the group (TA1), already joined.
+
+    Raises:
+        UnwritableError: If a value cannot be written.
+    """
+    number = _control(stamp.control_number)
+    try:
+        date, time = write_date(stamp.date), read_time(stamp.time)
+    except ValueError as error:
+        raise UnwritableError(f"the stamp is {error}") from error
+    header = (
+        f"ISA*00*{'':10}*00*{'':10}*{sender.qualifier}*{_padded(sender.identifier)}*{receiver.qualifier}"
+        f"*{_padded(receiver.identifier)}*{date[2:]}*{time[:4]}*^*00501*{number:09d}"
+        f"*{int(stamp.is_acknowledgement_requested)}*{stamp.usage}*:"
+    )
+    lines = [header, *interchange_segments]
+    if sets:
+        codes = f"{sender.application or sender.identifier}*{receiver.application or receiver.identifier}"
+        lines.append(f"GS*{functional_id}*{codes}*{date}*{time}*{number}*X*{sets[0].version}")
+        for ordinal, item in enumerate(sets, 1):
+            item.check()
+            version = f"*{item.version}" if item.names_version else ""
+            lines.append(f"ST*{item.set_id}*{ordinal:04d}{version}")
+            lines.extend(item.lines)
+            lines.append(f"SE*{len(item.lines) + 2}*{ordinal:04d}")
+        lines.append(f"GE*{len(sets)}*{number}")
+    lines.append(f"IEA*{int(bool(sets))}*{number:09d}")
+    terminator = f"~{stamp.line_end}"
+    return (terminator.join(lines) + terminator).encode("ascii")
