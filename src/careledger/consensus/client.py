@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from pathlib import Path
+from typing import cast
 
 from careledger.consensus.frames import FrameReader, FrameTooLarge, Kind, Refusal, Status, write_frame
 from careledger.ledger.errors import UNREACHABLE
@@ -20,8 +21,8 @@ class _Connection(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if isinstance(transport, asyncio.Transport):
-            self.transport = transport
+        # uvloop's transports are no subclasses of asyncio's, so the type is asserted, not asked.
+        self.transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         try:

@@ -7,7 +7,7 @@ import contextlib
 import os
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 from careledger.consensus.admission import Admission
 from careledger.consensus.errors import EngineStopped
@@ -57,9 +57,9 @@ class _Session(asyncio.Protocol):
         self._tasks: set[asyncio.Task[None]] = set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if isinstance(transport, asyncio.Transport):
-            self._transport = transport
-            self._server.sessions.add(self)
+        # uvloop's transports are no subclasses of asyncio's, so the type is asserted, not asked.
+        self._transport = cast("asyncio.Transport", transport)
+        self._server.sessions.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         del exc

@@ -148,6 +148,12 @@ class LedgerView:
         path = inclusion_path([receipt_leaf(receipt) for receipt in receipts], index)
         return ReceiptEvidence(root, leaf, encode(receipts[index]), len(receipts), path)
 
+    def block_receipts(self, height: int) -> list[Receipt]:
+        """Receipts of one block, while they are kept; none for a block without transactions."""
+        with self._tables.snapshot() as reader:
+            raw = reader.get(RECEIPTS, height_key(height))
+        return decode_list(raw, Receipt) if raw else []
+
     def consistency(self, first: int, second: int) -> tuple[bytes, ...]:
         """Proof that the history only grew between two sizes."""
         with self._tables.snapshot() as reader:
