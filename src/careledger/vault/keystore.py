@@ -2,7 +2,7 @@
 
 Owns two files and their agreement:
 
-    PATH        SQLite, every page encrypted (ChaCha20-Poly1305, sqlite3mc); table `entry(name, sealed)`
+    PATH        SQLite, every page encrypted (ChaCha20-Poly1305, sqlite3mc); tables in `keystore_slots`
     PATH.seal   the random data key, sealed under the passphrase
 
 Every value is sealed once more with its name as associated data, so that swapping rows fails. Pages are
@@ -11,8 +11,8 @@ the site's database so that copies of one are useless without the other. Does no
 not know what they are for.
 
 SQLite rather than files or LMDB: one durable transaction over many entries, an ordered index for prefixes,
-and `secure_delete`, by which destroyed bytes are overwritten in the file instead of left in free pages. LMDB
-is copy-on-write and leaves them; a file per key cannot change many at once.
+and bytes that can be overwritten where they lie. LMDB is copy-on-write and leaves destroyed bytes in free
+pages; a file per key cannot change many at once.
 
 Durability: WAL with `synchronous=FULL`, each asked back from SQLite and checked. A commit that fails to
 become durable closes the store for good (`KeystoreBroken`), because what is on disk is unknown then.
@@ -38,6 +38,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from careledger.storage.faults import declare, fault_point
+from careledger.vault import keystore_slots
 from careledger.vault.derivation import derive
 from careledger.vault.errors import KeyNotHeld, KeystoreBroken, KeystoreBusy
 from careledger.vault.keys import DataKey
@@ -68,15 +69,12 @@ _BEFORE_STORE = declare("vault.keystore.before_store")
 _BEFORE_SEAL = declare("vault.keystore.before_seal")
 
 _NAME = re.compile(r"[a-z0-9][A-Za-z0-9._:/-]*\Z")
-_AFTER_EVERY_NAME = "~"
 _CONTEXT = b"careledger/keystore/v1"
 _SEAL_BYTES_MAX = 4096
 _ENTRY_VERSION = b"\x01"
 _NONCE_BYTES = 12
-_ENTRY_OVERHEAD = len(_ENTRY_VERSION) + _NONCE_BYTES + 16
-_UPSERT = (
-    "INSERT INTO entry (name, sealed) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET sealed = excluded.sealed"
-)
+_LENGTH_BYTES = 2
+_ENTRY_OVERHEAD = len(_ENTRY_VERSION) + _NONCE_BYTES + _LENGTH_BYTES + 16
 
 
 def seal_path_of(path: Path) -> Path:
@@ -184,9 +182,9 @@ class Keystore:
 
     def put_many(self, entries: Mapping[str, bytes]) -> None:
         """Store several secrets in one transaction; see `put`."""
-        rows = [(name, self._seal(name, secret)) for name, secret in entries.items()]
+        sealed = {name: self._seal(name, secret) for name, secret in entries.items()}
         with self._transaction(), self._failing():
-            self._connection.executemany(_UPSERT, rows)
+            keystore_slots.write(self._connection, sealed)
 
     def get(self, name: str) -> bytes:
         """Fetch one secret.
@@ -195,10 +193,10 @@ class Keystore:
             KeyNotHeld: There is none of that name.
             KeystoreBroken: The entry was changed, or the store failed before.
         """
-        row = self._sealed(name)
-        if row is None:
+        sealed = self._sealed(name)
+        if sealed is None:
             raise KeyNotHeld("the key store has no entry of that name")
-        return self._open(name, row)
+        return self._open(name, sealed)
 
     def has(self, name: str) -> bool:
         """Whether there is an entry of that name."""
@@ -209,11 +207,7 @@ class Keystore:
         if prefix:
             _checked(prefix)
         with self._failing():
-            rows = self._use().execute(
-                "SELECT name FROM entry WHERE name >= ? AND name < ? ORDER BY name",
-                (prefix, prefix + _AFTER_EVERY_NAME),
-            )
-            return [row[0] for row in rows]
+            return keystore_slots.names(self._use(), prefix)
 
     def entries(self) -> Iterator[tuple[str, bytes]]:
         """Walk over all names and secrets in order, as of one moment.
@@ -222,11 +216,11 @@ class Keystore:
             KeystoreBroken: An entry was changed.
         """
         with self._failing():
-            for name, sealed in self._use().execute("SELECT name, sealed FROM entry ORDER BY name"):
+            for name, sealed in keystore_slots.walk(self._use()):
                 yield name, self._open(name, sealed)
 
     def destroy(self, names: Iterable[str]) -> int:
-        """Remove entries; their bytes in the file are overwritten. Names without an entry are passed over.
+        """Remove entries; their sealed bytes are overwritten. Names without an entry are passed over.
 
         Until `erase_now`, earlier pages may stand in the write-ahead log.
 
@@ -237,11 +231,9 @@ class Keystore:
             KeystoreBroken: The commit failed.
             KeystoreBusy: Another connection held the store for too long.
         """
-        rows = [(_checked(name),) for name in names]
+        wanted = {_checked(name) for name in names}
         with self._transaction(), self._failing():
-            before = self._connection.total_changes()
-            self._connection.executemany("DELETE FROM entry WHERE name = ?", rows)
-            return self._connection.total_changes() - before
+            return keystore_slots.clear(self._connection, sorted(wanted))
 
     def erase_now(self) -> None:
         """Carry everything committed into the main file and empty the write-ahead log, durably.
@@ -258,6 +250,22 @@ class Keystore:
             answer = self._use().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         if answer is None or answer[0] != 0:
             raise KeystoreBusy("a reader keeps the write-ahead log from being emptied")
+
+    def compact(self) -> None:
+        """Write the whole file anew, then `erase_now`: names of destroyed entries are gone after it, too.
+
+        Takes memory for the whole store and keeps writers out meanwhile; for quiet hours.
+
+        Raises:
+            KeystoreBusy: Another connection is in the way.
+            KeystoreBroken: The store failed.
+            ValueError: Called inside a batch.
+        """
+        if self._in_batch:
+            raise ValueError("nothing can be compacted before the batch is committed")
+        with self._failing():
+            self._use().execute("VACUUM")
+        self.erase_now()
 
     @contextmanager
     def batch(self) -> Iterator[Self]:
@@ -313,25 +321,26 @@ class Keystore:
 
     def _sealed(self, name: str) -> bytes | None:
         with self._failing():
-            row: tuple[bytes] | None = (
-                self._use().execute("SELECT sealed FROM entry WHERE name = ?", (_checked(name),)).fetchone()
-            )
-        return None if row is None else row[0]
+            return keystore_slots.read(self._use(), _checked(name))
 
     def _seal(self, name: str, secret: bytes) -> bytes:
         if not 1 <= len(secret) <= SECRET_BYTES_MAX:
             raise ValueError(f"a secret is 1 to {SECRET_BYTES_MAX} bytes")
+        room = keystore_slots.slot_size_bytes(len(secret) + _ENTRY_OVERHEAD) - _ENTRY_OVERHEAD
+        padded = (len(secret) - 1).to_bytes(_LENGTH_BYTES, "big") + secret.ljust(room, b"\0")
         nonce = os.urandom(_NONCE_BYTES)
-        return _ENTRY_VERSION + nonce + self._cipher.encrypt(nonce, secret, _checked(name).encode("ascii"))
+        return _ENTRY_VERSION + nonce + self._cipher.encrypt(nonce, padded, _checked(name).encode("ascii"))
 
     def _open(self, name: str, sealed: bytes) -> bytes:
         if len(sealed) <= _ENTRY_OVERHEAD or not sealed.startswith(_ENTRY_VERSION):
             raise KeystoreBroken("an entry is not of a known version")
         nonce = sealed[1 : 1 + _NONCE_BYTES]
         try:
-            return self._cipher.decrypt(nonce, sealed[1 + _NONCE_BYTES :], name.encode("ascii"))
+            padded = self._cipher.decrypt(nonce, sealed[1 + _NONCE_BYTES :], name.encode("ascii"))
         except InvalidTag:
             raise KeystoreBroken("an entry does not open under its name") from None
+        size = int.from_bytes(padded[:_LENGTH_BYTES], "big") + 1
+        return padded[_LENGTH_BYTES : _LENGTH_BYTES + size]
 
     def close(self) -> None:
         """Close the connection; the object is of no more use."""

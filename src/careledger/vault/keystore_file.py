@@ -11,11 +11,11 @@ from typing import Final
 import apsw
 
 from careledger.vault.errors import KeystoreBroken
+from careledger.vault.keystore_slots import SCHEMA
 from careledger.vault.private_files import sync_folder
 
 BUSY_TIMEOUT_MS: Final = 5_000
 
-_SCHEMA = "CREATE TABLE entry (name TEXT PRIMARY KEY, sealed BLOB NOT NULL) STRICT, WITHOUT ROWID"
 _SCHEMA_VERSION = 1
 _APPLICATION_ID = 0x434C4B53
 _SYNCHRONOUS_FULL = 2
@@ -60,7 +60,8 @@ def _prepare(connection: apsw.Connection) -> None:
     version = connection.pragma("user_version")
     if version == 0 and not connection.execute("SELECT 1 FROM sqlite_schema").fetchall():
         with connection:
-            connection.execute(_SCHEMA)
+            for statement in SCHEMA:
+                connection.execute(statement)
             connection.pragma("application_id", _APPLICATION_ID)
             connection.pragma("user_version", _SCHEMA_VERSION)
         return

@@ -208,7 +208,8 @@ def _multiply(left: int, right: int) -> int:
 
 def _inverse(number: int) -> int:
     """Invert in GF(256): the 254th power, since every non-zero element's 255th is 1."""
-    result = 1
-    for _ in range(254):
-        result = _multiply(result, number)
+    power, result = number, 1
+    for _ in range(7):
+        power = _multiply(power, power)
+        result = _multiply(result, power)
     return result

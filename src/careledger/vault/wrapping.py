@@ -145,7 +145,7 @@ class GrantInfo(Wire, frozen=True):
 _KINDS: dict[type[SecretKey], int] = {CompartmentKey: 1, IndexKey: 2, RecordKey: 3}
 """Kinds of keys that may be handed over. A record key alone: narrow grants and break-glass."""
 
-K = TypeVar("K", CompartmentKey, IndexKey, RecordKey)
+K = TypeVar("K", bound=CompartmentKey | IndexKey | RecordKey)
 
 
 def _hpke_info(info: GrantInfo, recipient: RecipientKey, kind: int) -> bytes:
