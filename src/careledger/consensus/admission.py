@@ -12,11 +12,14 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from careledger.consensus.errors import EngineStopped
 from careledger.consensus.workers import VerifierPool
 from careledger.ledger.application import Application
 from careledger.ledger.errors import BAD_SIGNATURE, QUEUE_FULL, STOPPING
+from careledger.ledger.execution import Prepared
 from careledger.ledger.receipt import Receipt
 from careledger.ledger.verification import SignatureCache
+from careledger.primitives.codec import decode
 from careledger.primitives.errors import Rejected, Unavailable
 
 POOL_TRANSACTIONS_MAX = 20_000
@@ -30,7 +33,7 @@ class Waiting:
     raw: bytes
     raw_hash: bytes
     operations: int
-    receipt: asyncio.Future[Receipt]
+    receipt: asyncio.Future[bytes]
 
 
 class Admission:
@@ -54,7 +57,7 @@ class Admission:
         self._bytes_max = bytes_max
         self._held = 0
         self._held_bytes = 0
-        self._by_raw: dict[bytes, asyncio.Future[Receipt]] = {}
+        self._by_raw: dict[bytes, asyncio.Future[bytes]] = {}
         self._closed = False
         self.pool: deque[Waiting] = deque()
         self.arrived = asyncio.Event()
@@ -65,8 +68,10 @@ class Admission:
         """Signatures checked by the worker so far."""
         return self._workers.checked
 
-    async def submit(self, raw: bytes) -> Receipt:
-        """Take a transaction in and wait for the durable receipt of the block that carries it.
+    def enqueue(self, raw: bytes) -> asyncio.Future[bytes]:
+        """Take a transaction in; the future gives the encoded receipt once its block is durable.
+
+        The future fails with Rejected where a signature does not stand, and with EngineStopped.
 
         Raises:
             Rejected: It cannot be valid now.
@@ -74,30 +79,41 @@ class Admission:
         """
         same = self._by_raw.get(raw)
         if same is not None:
-            return await asyncio.shield(same)
+            return same
         if self._closed:
             raise Unavailable(STOPPING)
         if self._held >= self._transactions_max or self._held_bytes + len(raw) > self._bytes_max:
             raise Unavailable(QUEUE_FULL)
         prepared = self._application.prepare_transaction(raw, now_ms=self._clock_ms())
-        receipt: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+        receipt: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._by_raw[raw] = receipt
         self._held += 1
         self._held_bytes += len(raw)
         receipt.add_done_callback(lambda _: self._release(raw))
-        try:
-            if not await self._workers.verify(prepared.transaction):
-                raise Rejected(BAD_SIGNATURE)  # noqa: TRY301 - the clean-up below is for every way out
-        except BaseException as error:
+        check = self._workers.verify(prepared.transaction)
+        check.add_done_callback(lambda done: self._checked(done, raw, prepared, receipt))
+        return receipt
+
+    async def submit(self, raw: bytes) -> Receipt:
+        """Take a transaction in and wait for its durable receipt; see `enqueue`."""
+        return decode(await asyncio.shield(self.enqueue(raw)), Receipt)
+
+    def _checked(
+        self, check: asyncio.Future[bool], raw: bytes, prepared: Prepared, receipt: asyncio.Future[bytes]
+    ) -> None:
+        """Go on once the worker has said whether the signatures stand."""
+        if receipt.done():
+            return
+        if check.cancelled() or check.exception() is not None:
             self._application.forget_prepared(raw)
-            if not receipt.done():
-                receipt.set_exception(error)
-                receipt.exception()
-            raise
-        self._cache.put(prepared.transaction.raw_hash, result=True)
-        self.pool.append(Waiting(raw, prepared.transaction.raw_hash, prepared.operations, receipt))
-        self.arrived.set()
-        return await asyncio.shield(receipt)
+            receipt.set_exception(EngineStopped("the signatures could not be checked"))
+        elif not check.result():
+            self._application.forget_prepared(raw)
+            receipt.set_exception(Rejected(BAD_SIGNATURE))
+        else:
+            self._cache.put(prepared.transaction.raw_hash, result=True)
+            self.pool.append(Waiting(raw, prepared.transaction.raw_hash, prepared.operations, receipt))
+            self.arrived.set()
 
     def close(self) -> None:
         """Refuse what comes from now on."""
@@ -110,7 +126,7 @@ class Admission:
         for future in list(self._by_raw.values()):
             if not future.done():
                 future.set_exception(error)
-                future.exception()
+                future.exception()  # whoever still waits is told; nobody waiting is no error
 
     def take(self, *, bytes_max: int, operations_max: int) -> list[Waiting]:
         """Take what fits into one block, in order of arrival."""

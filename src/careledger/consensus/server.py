@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Protocol, cast
 
 from careledger.consensus.admission import Admission
-from careledger.consensus.errors import EngineStopped
 from careledger.consensus.frames import FrameReader, FrameTooLarge, Kind, Refusal, Status, write_frame
 from careledger.ledger.checkpoint import CheckpointInvalid, SignedCheckpoint
 from careledger.ledger.errors import MALFORMED, STOPPING, UNKNOWN_QUERY
@@ -54,7 +54,6 @@ class _Session(asyncio.Protocol):
         self._server = server
         self._frames = FrameReader()
         self._transport: asyncio.Transport | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports are no subclasses of asyncio's, so the type is asserted, not asked.
@@ -67,38 +66,44 @@ class _Session(asyncio.Protocol):
         self._server.sessions.discard(self)
 
     def data_received(self, data: bytes) -> None:
-        loop = asyncio.get_running_loop()
         try:
             for request_id, kind, body in self._frames.feed(data):
-                task = loop.create_task(self._answer(request_id, self._server.handle(kind, body)))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+                try:
+                    if kind == Kind.SUBMIT:
+                        receipt = self._server.admission.enqueue(body)
+                        receipt.add_done_callback(partial(self._answer_receipt, request_id))
+                    else:
+                        self._write(request_id, Kind.ANSWER, self._server.handle(kind, body))
+                except CodedError as error:
+                    self._refuse(request_id, error)
         except FrameTooLarge:
             self.abort()
+
+    def _answer_receipt(self, request_id: int, receipt: asyncio.Future[bytes]) -> None:
+        error = receipt.exception()
+        if error is None:
+            self._write(request_id, Kind.ANSWER, receipt.result())
+        elif isinstance(error, CodedError):
+            self._refuse(request_id, error)
+        else:
+            self._refuse(request_id, Unavailable(STOPPING, str(error)))
+
+    def _refuse(self, request_id: int, error: CodedError) -> None:
+        refusal = Refusal(
+            isinstance(error, Rejected),
+            module_number_of(error.code.module),
+            error.code.number,
+            f"{error.detail} {error.at}".strip(),
+        )
+        self._write(request_id, Kind.REFUSAL, encode(refusal))
+
+    def _write(self, request_id: int, kind: Kind, body: bytes) -> None:
+        if self._transport is not None:
+            self._transport.write(write_frame(request_id, kind, body))
 
     def abort(self) -> None:
         if self._transport is not None:
             self._transport.abort()
-
-    async def _answer(self, request_id: int, work: Coroutine[None, None, bytes]) -> None:
-        try:
-            frame = write_frame(request_id, Kind.ANSWER, await work)
-        except CodedError as error:
-            refusal = Refusal(
-                isinstance(error, Rejected),
-                module_number_of(error.code.module),
-                error.code.number,
-                f"{error.detail} {error.at}".strip(),
-            )
-            frame = write_frame(request_id, Kind.REFUSAL, encode(refusal))
-        except EngineStopped as error:
-            frame = write_frame(
-                request_id,
-                Kind.REFUSAL,
-                encode(Refusal(False, module_number_of("ledger"), STOPPING.number, str(error))),
-            )
-        if self._transport is not None:
-            self._transport.write(frame)
 
 
 class LedgerServer:
@@ -114,7 +119,7 @@ class LedgerServer:
         allow_pause: bool = False,
     ) -> None:
         self._path = path
-        self._admission = admission
+        self.admission = admission
         self._engine = engine
         self._cosignatures = cosignatures
         self._allow_pause = allow_pause
@@ -143,10 +148,8 @@ class LedgerServer:
         with contextlib.suppress(FileNotFoundError):
             self._path.unlink()
 
-    async def handle(self, kind: int, body: bytes) -> bytes:
-        """Answer one request."""
-        if kind == Kind.SUBMIT:
-            return encode(await self._admission.submit(body))
+    def handle(self, kind: int, body: bytes) -> bytes:
+        """Answer one request other than a submission."""
         simple: dict[int, Callable[[bytes], bytes]] = {
             Kind.STATUS: lambda _: encode(self._engine.status()),
             Kind.CHECKPOINT: lambda _: self._engine.checkpoint().note().encode(),

@@ -48,11 +48,11 @@ from careledger.ledger.port import (
     InitChainResponse,
     TxResult,
 )
-from careledger.ledger.receipt import Receipt, receipts_root
+from careledger.ledger.receipt import receipts_root
 from careledger.ledger.retention import prune_batch
 from careledger.ledger.seen import SeenBlock, expired_entries, minute_of, seen_key
 from careledger.ledger.verification import Verifier
-from careledger.primitives.codec import encode
+from careledger.primitives.codec import encode, encode_list
 from careledger.primitives.errors import InvariantViolated, Rejected
 from careledger.primitives.hashing import EMPTY_ROOT
 from careledger.sdk.context import StateReader
@@ -95,7 +95,8 @@ class _Pending:
     position: Position
     batch: WriteBatch
     tree_update: TreeUpdate | None
-    receipts: tuple[Receipt, ...]
+    receipts: tuple[bytes, ...]
+    """Encoded receipts, in the block's order."""
 
 
 class Application:
@@ -282,9 +283,10 @@ class Application:
             execution, updates = self._execute(reader, request)
             changes = execution.overlay.changes()
             tree_update = self._tree.compute(changes, reader, request.height)
-            after, batch = self._block_batch(reader, request, execution, tree_update)
+            encoded = tuple(encode(receipt) for receipt in execution.receipts)
+            after, batch = self._block_batch(reader, request, execution, encoded, tree_update)
         tree_update.add_to(batch)
-        self._pending = _Pending(after, batch, tree_update, tuple(execution.receipts))
+        self._pending = _Pending(after, batch, tree_update, encoded)
         return FinalizeBlockResponse(
             tx_results=tuple(
                 TxResult(
@@ -323,8 +325,8 @@ class Application:
             self._refresh()
         return CommitResponse(retain_height=0)
 
-    def pending_receipts(self) -> tuple[Receipt, ...]:
-        """Receipts of the finalized block, for the engine's answers after commit."""
+    def pending_receipts(self) -> tuple[bytes, ...]:
+        """Encoded receipts of the finalized block, for the engine's answers after commit."""
         return self._pending.receipts if self._pending else ()
 
     def pending_position(self) -> Position:
@@ -378,17 +380,17 @@ class Application:
         reader: Reader,
         request: FinalizeBlockRequest,
         execution: BlockExecution,
+        encoded: tuple[bytes, ...],
         tree_update: TreeUpdate,
     ) -> tuple[Position, WriteBatch]:
         before = self.position
-        receipts = execution.receipts
-        leaf = HistoryLeaf(request.height, request.time_ms, tree_update.root, receipts_root(receipts))
+        leaf = HistoryLeaf(request.height, request.time_ms, tree_update.root, receipts_root(encoded))
         frontier, puts = append_leaf(before.frontier, leaf)
         batch = WriteBatch()
         batch.update(HISTORY, puts)
         key = height_key(request.height)
         batch.put(LEAF_INDEX, key, height_key(before.frontier.size))
-        batch.put(RECEIPTS, key, encode(receipts))
+        batch.put(RECEIPTS, key, encode_list(encoded))
         batch.update(
             TX_INDEX, ((tx_id, key + index.to_bytes(4, "big")) for index, tx_id in execution.processed)
         )

@@ -44,6 +44,6 @@ def receipt_leaf(receipt: Receipt) -> bytes:
     return leaf_hash(encode(receipt))
 
 
-def receipts_root(receipts: Sequence[Receipt]) -> bytes:
-    """Root of the RFC 9162 tree over a block's receipts."""
-    return tree_root([receipt_leaf(receipt) for receipt in receipts])
+def receipts_root(encoded: Sequence[bytes]) -> bytes:
+    """Root of the RFC 9162 tree over a block's encoded receipts."""
+    return tree_root([leaf_hash(raw) for raw in encoded])

@@ -9,6 +9,7 @@ Source: RFC 8949 §4.2 and the DAG-CBOR specification of IPLD.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import libipld
@@ -32,10 +33,16 @@ W = TypeVar("W", bound=Wire)
 _BYTES = (bytes,)
 
 
+_SCALARS = frozenset((int, str, bytes, bool, type(None)))
+
+
 def _plain(value: Any) -> Any:
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, dict):
+    kind = type(value)
+    if kind in _SCALARS:
+        return value
+    if kind is list or kind is tuple:
+        return [item if type(item) in _SCALARS else _plain(item) for item in value]
+    if kind is dict:
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, float):
         raise CodecError("floats have no place in signed or hashed data")
@@ -52,6 +59,20 @@ def encode(value: object) -> bytes:
         return bytes(libipld.encode_dag_cbor(_plain(msgspec.to_builtins(value, builtin_types=_BYTES))))
     except (ValueError, TypeError) as error:
         raise CodecError(f"no canonical encoding: {error}") from None
+
+
+def encode_list(items: Sequence[bytes]) -> bytes:
+    """Canonical encoding of a list whose items are already encoded."""
+    count = len(items)
+    if count < 24:
+        head = bytes((0x80 | count,))
+    elif count < 0x100:
+        head = bytes((0x98, count))
+    elif count < 0x10000:
+        head = b"\x99" + count.to_bytes(2, "big")
+    else:
+        head = b"\x9a" + count.to_bytes(4, "big")
+    return head + b"".join(items)
 
 
 def decode_plain(raw: bytes) -> Any:
