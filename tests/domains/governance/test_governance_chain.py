@@ -302,6 +302,50 @@ def test_an_action_that_became_impossible_rejects_the_deciding_vote_only() -> No
     assert identity.members(network.store) == (1, 2, 3, 4, 5)
 
 
+@pytest.mark.parametrize(
+    ("action", "meanwhile", "code"),
+    [
+        (RemoveOrganisation(2), lambda n: decide(n, RemoveOrganisation(1)), codes.LAST_VALIDATOR),
+        (
+            RemoveOrganisation(4),
+            lambda n: decide(n, RemoveOrganisation(4)),
+            identity_codes.ORGANISATION_REMOVED,
+        ),
+        (
+            SetParameters((("operations_per_transaction_max", 9_000),)),
+            lambda n: decide(n, SetParameters((("operations_per_block_max", 8_000),))),
+            codes.PARAMETER_OUT_OF_RANGE,
+        ),
+        (ActivateModule("supply", 1, 5), lambda n: n.next_block(blocks=4), codes.ACTIVATION_NOT_AHEAD),
+        (
+            ActivateModule("supply", 1, 9),
+            lambda n: decide(n, ActivateModule("supply", 1, 8)),
+            codes.ACTIVATION_NOT_NEWER,
+        ),
+        (
+            ChangeValidator(public_key_of(validator(3)), 1, 3),
+            lambda n: n.run(RevokeKey(3, public_key_of(validator(3))), admin(3)),
+            codes.VALIDATOR_KEY,
+        ),
+        (
+            ChangeValidator(public_key_of(validator(2)), 0, 2),
+            lambda n: decide(n, ChangeValidator(public_key_of(validator(1)), 0, 1)),
+            codes.LAST_VALIDATOR,
+        ),
+    ],
+)
+def test_what_was_possible_is_checked_again_when_it_is_decided(
+    action: Action, meanwhile: Callable[[Network], object], code: Code
+) -> None:
+    network = Network(4, validators=2)
+    proposal = propose(network, 2, action).proposal
+    vote(network, 3, proposal)
+    meanwhile(network)
+    check_rejected(network, code, lambda n: vote(n, 4 if identity.is_member(n.store, 4) else 1, proposal))
+    network.end_block()
+    network.check()
+
+
 def test_a_closed_proposal_frees_its_place() -> None:
     network = Network(2)
     for _ in range(PROPOSALS_OPEN_MAX):
