@@ -1,0 +1,1 @@
+"""Settled tree to result: closures, which are normative, and the rewritten twin."""

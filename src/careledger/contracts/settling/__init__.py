@@ -1,0 +1,1 @@
+"""Syntax tree to settled tree: scopes, calls, certain assignment, gas."""
