@@ -195,6 +195,7 @@ def test_the_store_without_the_passphrase_and_the_seal_without_the_store_are_use
 def test_entries_cannot_be_swapped_or_changed_even_with_the_page_key(store: Keystore) -> None:
     store.put_many({"a": b"1" * 32, "b": b"2" * 32})
     rows = sealed_rows(store)
+    store._connection.execute("BEGIN")  # so that hundreds of changes do not each wait for the disk
 
     def overwrite(name: str, sealed: bytes) -> None:
         store._connection.execute(

@@ -66,7 +66,7 @@ SECTION_BYTES_MAX: Final = 4 * SECTION_BYTES
 
 _BEFORE_ESCROW = declare("vault.backup.before_escrow")
 _AFTER_ESCROW = declare("vault.backup.after_escrow")
-_AFTER_RENAME = declare("vault.backup.after_rename")
+_SETTLED = declare("vault.backup.settled")
 
 _MAGIC = b"CLKB\x01"
 _EPOCH = struct.Struct(">Q")
@@ -155,7 +155,7 @@ def rotate_escrow(
     fault_point(_AFTER_ESCROW)
     # 3.
     _settle(path, epoch)
-    fault_point(_AFTER_RENAME)
+    fault_point(_SETTLED)
 
 
 def restore_key_backup(path: Path, escrow_path: Path, passphrase: str, keystore: Keystore) -> int:
