@@ -10,15 +10,25 @@ from pathlib import Path
 import pytest
 
 from careledger.domains.governance.chain.types import DEFAULT_LIMITS, Limits
+from careledger.ledger.execution import prepare
 from careledger.ledger.port import FinalizeBlockRequest
 from careledger.ledger.seen import compute_minute_digest
 from careledger.ledger.transaction import Content, Envelope, Transaction, decode_transaction
 from careledger.ledger.verification import CachingVerifier, has_valid_signatures
 from careledger.ledger.view import LedgerView
 from careledger.primitives.codec import decode, encode
-from careledger.primitives.errors import InvariantViolated
+from careledger.primitives.errors import InvariantViolated, Rejected
 from careledger.primitives.timestamps import DAY_MS
-from kit.ledgers import START_MS, TestLedger, commit_access, commit_records, genesis_bytes, seed_of, signed
+from kit.ledgers import (
+    CHAIN_ID,
+    START_MS,
+    TestLedger,
+    commit_access,
+    commit_records,
+    genesis_bytes,
+    seed_of,
+    signed,
+)
 
 LATE = START_MS + 3_600_000
 
@@ -162,8 +172,14 @@ def test_a_full_block_refuses_the_rest_as_retryable() -> None:
 
 
 def test_a_message_with_too_many_operations_is_refused() -> None:
-    ledger = TestLedger(genesis=genesis_bytes(limits=limits(operations_per_transaction_max=4_095)))
-    assert ledger.slugs(signed(commit_records("hospital-a", 0, 4_096), "hospital-a")) == ["TOO_MANY_OPERATIONS"]
+    active = TestLedger().application.active
+    raw = signed(commit_records("hospital-a", 0, 64), "hospital-a")
+    few = limits(operations_per_transaction_max=63)
+    with pytest.raises(Rejected) as caught:
+        prepare(raw, active=active, chain_id=CHAIN_ID, limits=few)
+    assert caught.value.code.slug == "TOO_MANY_OPERATIONS"
+    enough = limits(operations_per_transaction_max=64)
+    assert prepare(raw, active=active, chain_id=CHAIN_ID, limits=enough).operations == 64
 
 
 def test_empty_blocks_move_time_and_nothing_else() -> None:

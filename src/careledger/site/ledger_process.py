@@ -172,6 +172,11 @@ class LedgerProcess:
             allow_pause=options.allow_pause,
         )
 
+    def view(self) -> LedgerView:
+        """Read access from within this process."""
+        replica = self._replica
+        return LedgerView(replica.tables, replica.nodes, clock_ms=clock_ms, wait=lambda: time.sleep(0.002))
+
     async def start(self) -> None:
         """Start the worker, the engine and the socket."""
         await self._workers.start()
