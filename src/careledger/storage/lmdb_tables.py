@@ -270,16 +270,12 @@ class LmdbTables:
             for name, changes in batch.changes.items():
                 _apply(transaction, self._databases[name], changes)
             for name, pairs in batch.appends.items():
-                with transaction.cursor(self._databases[name]) as cursor:
-                    cursor.putmulti(pairs, append=True)
+                _append(transaction, self._databases[name], pairs)
             fault_point(BEFORE_COMMIT)
             transaction.commit()
         except lmdb.MapFullError:
             transaction.abort()
             return False
-        except lmdb.KeyExistsError:
-            transaction.abort()
-            raise ValueError("an appended key must lie behind every key of its table") from None
         except BaseException:
             transaction.abort()
             raise
@@ -303,6 +299,16 @@ def _apply(
             puts.append((key, value))
     with transaction.cursor(database) as cursor:
         cursor.putmulti(puts)
+
+
+def _append(
+    transaction: lmdb.Transaction[bytes], database: _Database, pairs: list[tuple[bytes, bytes]]
+) -> None:
+    with transaction.cursor(database) as cursor:
+        # LMDB leaves out, without an error, what does not lie behind the last key.
+        _, added = cursor.putmulti(pairs, append=True)
+    if added != len(pairs):
+        raise ValueError("an appended key must lie behind every key of its table")
 
 
 def _open_environment(path: Path, tables: int, map_bytes: int, *, readonly: bool) -> lmdb.Environment:
