@@ -67,9 +67,11 @@ def start(home: Path, last: int, fault: str = "") -> subprocess.Popen[str]:
 
 def acknowledged(process: subprocess.Popen[str]) -> tuple[int, dict[int, bytes]]:
     """Wait for the end and return its code and the roots of the blocks that were acknowledged."""
-    output, _ = process.communicate(timeout=60)
-    lines = [line.split() for line in output.splitlines() if line.count(" ") == 1]
-    return process.returncode, {int(height): bytes.fromhex(root) for height, root in lines}
+    assert process.stdout is not None
+    # Not `communicate`, which loses what an earlier `readline` left in the buffer.
+    lines = [line.split() for line in process.stdout.read().splitlines() if line.count(" ") == 1]
+    process.stdout.close()
+    return process.wait(timeout=60), {int(height): bytes.fromhex(root) for height, root in lines}
 
 
 def check_reopened(home: Path, acked: dict[int, bytes]) -> int:
@@ -141,12 +143,11 @@ def test_without_a_fault_nothing_is_rebuilt(tmp_path: Path, monkeypatch: pytest.
 def test_killed_at_any_moment(tmp_path: Path, delay_ms: int) -> None:
     process = start(tmp_path, 10**6)
     assert process.stdout is not None
-    first = process.stdout.readline()
+    first_height, first_root = process.stdout.readline().split()
     time.sleep(delay_ms / 1000)
     process.kill()
     _, acked = acknowledged(process)
-    height, root = first.split()
-    acked[int(height)] = bytes.fromhex(root)
+    acked[int(first_height)] = bytes.fromhex(first_root)
     tables = LmdbTables.open(tmp_path / "store")
     nodes = NodeFile.open(tmp_path / "nodes", buckets_log2=BUCKETS_LOG2)
     with tables.snapshot() as reader:
