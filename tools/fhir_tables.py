@@ -31,6 +31,8 @@ STRING = "http://hl7.org/fhirpath/System.String"
 # Lists that grow outside FHIR or are as large as a terminology: a table would soon be wrong.
 OPEN_VALUE_SETS = {"all-languages", "mimetypes", "currencies", "ucum-units", "languages"}
 
+SPECIAL_TYPES = {"Resource.id": "id", "Extension.url": "uri"}
+"""Elements that the definitions give the type of FHIRPath's string."""
 IDENTIFIER_CHARS_MAX = 64
 
 Definition: TypeAlias = dict[str, Any]
@@ -168,8 +170,8 @@ def element_types(element: Definition) -> list[str]:
     """Return the type names of an element; a backbone element and a content reference are named by a path."""
     if "contentReference" in element:
         return [element["contentReference"].removeprefix("#")]
-    if element["path"] == "Resource.id":
-        return ["id"]
+    if element["path"] in SPECIAL_TYPES:
+        return [SPECIAL_TYPES[element["path"]]]
     names = [kind["code"] for kind in element["type"]]
     if names in (["BackboneElement"], ["Element"]):
         return [element["path"]]

@@ -163,6 +163,7 @@ def test_what_is_no_resource_is_refused(document: object) -> None:
         ("link", [{"type": "seealso"}], "Patient.link[0].other", "required"),
         ("communication", [{"preferred": True}], "Patient.communication[0].language", "required"),
         ("extension/0/url", ..., "Patient.extension[0].url", "required"),
+        ("extension/0/url", "a b", "Patient.extension[0].url", "value"),
         # extensions
         ("extension/0/valueCode", ..., "Patient.extension[0]", "invariant"),
         ("extension/0/extension", [{"url": "u", "valueCode": "x"}], "Patient.extension[0]", "invariant"),
