@@ -152,11 +152,15 @@ def _check_element(rule: ElementRule, text: str, delimiters: Delimiters, report:
         if len(values) > rule.repeat:
             report.fault("12", rule.reference)
             values = values[: rule.repeat]
+    elif delimiters.repetition and delimiters.repetition in text:
+        report.fault("12", rule.reference)
     for repetition, value in enumerate(values, 1):
         report.repetition = repetition if len(values) > 1 else 0
         if rule.components:
             _check_composite(rule, value, delimiters, report)
         else:
+            if delimiters.component in value:
+                report.fault("13", rule.reference)
             _check_value(rule, value, report)
     report.repetition = 0
 
@@ -164,7 +168,7 @@ def _check_element(rule: ElementRule, text: str, delimiters: Delimiters, report:
 def check_segment(
     spec: SegmentSpec, elements: Segment, position: int, delimiters: Delimiters, sink: FaultHandler
 ) -> None:
-    """Report everything wrong with the elements of one segment.
+    """Report everything wrong with the elements of one segment, one by one.
 
     Args:
         spec: What the implementation asks at this place.

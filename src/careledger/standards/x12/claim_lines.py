@@ -3,6 +3,8 @@
 Owns the reading of the line level of 837P and 837I (2400 and below).
 """
 
+from typing import TypedDict
+
 from careledger.standards.x12.claim_model import Drug, LineDecision, ServiceLine
 from careledger.standards.x12.parties import (
     Adjustment,
@@ -26,6 +28,7 @@ from careledger.standards.x12.reading import (
     read_adjustments,
     read_amount,
     read_dtp,
+    read_pair,
     read_party,
     read_procedure,
     read_quantity,
@@ -34,8 +37,8 @@ from careledger.standards.x12.reading import (
 from careledger.standards.x12.tokens import Segment
 from careledger.standards.x12.walker import Loop
 
-_SERVICE_DATE = "472"
-_REMAINING = "EAF"
+_SERVICE_DATE = ["472"]
+_REMAINING = ["EAF"]
 _POINTERS = {str(pointer): pointer for pointer in range(1, 13)}
 
 
@@ -64,7 +67,7 @@ def _read_decision(loop: Loop, component: str) -> LineDecision:
             adjustments.extend(read_adjustments(elements))
         elif name == "DTP":
             decided_on = date_at(elements, 3)
-        elif name == "AMT" and elements[1] == _REMAINING:
+        elif name == "AMT" and elements[1:2] == _REMAINING:
             remaining_minor = amount_at(elements, 2)
     decision = loop.segments[0]
     full = decision + PAD
@@ -81,34 +84,6 @@ def _read_decision(loop: Loop, component: str) -> LineDecision:
     )
 
 
-class _Service:
-    """What SV1 or SV2 says."""
-
-    __slots__ = (
-        "charge_minor", "flags", "non_covered_minor", "place", "pointers", "procedure", "quantity_milli",
-        "revenue_code", "unit",
-    )  # fmt: skip
-
-    def __init__(self, elements: Segment, component: str, *, is_institutional: bool) -> None:
-        full = elements + PAD
-        # SV2 has the revenue code before the procedure; SV1 has places of its own behind the quantity.
-        at = 1 if is_institutional else 0
-        self.revenue_code = full[1] if is_institutional else ""
-        self.procedure: Procedure | None = read_procedure(full[1 + at], component)
-        self.charge_minor = amount_at(elements, 2 + at)
-        self.unit = full[3 + at]
-        self.quantity_milli = quantity_at(elements, 4 + at)
-        self.non_covered_minor = optional_amount_at(elements, 7) if is_institutional else None
-        self.place = ""
-        self.pointers: tuple[int, ...] = ()
-        self.flags = (False, False, False, False)
-        if not is_institutional:
-            self.place = full[5]
-            self.pointers = _read_pointers(elements, full[7], component)
-            if len(elements) > 9:
-                self.flags = (full[9] == "Y", full[11] == "Y", full[12] == "Y", full[15] == "0")
-
-
 def _read_pointers(elements: Segment, text: str, component: str) -> tuple[int, ...]:
     """Read which diagnoses a line is for."""
     if not text:
@@ -117,6 +92,117 @@ def _read_pointers(elements: Segment, text: str, component: str) -> tuple[int, .
         return tuple([_POINTERS[pointer] for pointer in text.split(component)])
     except KeyError:
         raise UnreadableError(elements, 7, "a diagnosis pointer is not a number from 1 to 12") from None
+
+
+class ServiceDetails(TypedDict, total=False):
+    """What SV1 or SV2 says, as far as it is there."""
+
+    procedure: Procedure | None
+    charge_minor: int
+    revenue_code: str
+    unit: str
+    quantity_milli: int
+    place: str
+    pointers: tuple[int, ...]
+    is_emergency: bool
+    is_epsdt: bool
+    is_family_planning: bool
+    is_copay_exempt: bool
+    non_covered_minor: int | None
+
+
+def _read_professional(elements: Segment, component: str) -> ServiceDetails:
+    """Read SV1."""
+    full = elements + PAD
+    details: ServiceDetails = {
+        "procedure": read_procedure(full[1], component),
+        "charge_minor": amount_at(elements, 2),
+        "unit": full[3],
+        "quantity_milli": quantity_at(elements, 4),
+        "place": full[5],
+        "pointers": _read_pointers(elements, full[7], component),
+    }
+    if len(elements) > 9:
+        details["is_emergency"] = full[9] == "Y"
+        details["is_epsdt"] = full[11] == "Y"
+        details["is_family_planning"] = full[12] == "Y"
+        details["is_copay_exempt"] = full[15] == "0"
+    return details
+
+
+def _read_institutional(elements: Segment, component: str) -> ServiceDetails:
+    """Read SV2."""
+    full = elements + PAD
+    return {
+        "revenue_code": full[1],
+        "procedure": read_procedure(full[2], component),
+        "charge_minor": amount_at(elements, 3),
+        "unit": full[4],
+        "quantity_milli": quantity_at(elements, 5),
+        "non_covered_minor": optional_amount_at(elements, 7),
+    }
+
+
+class LineDetails(TypedDict, total=False):
+    """What stands below SV1 or SV2, as far as it is there."""
+
+    drug: Drug
+    parties: tuple[Party, ...]
+    decisions: tuple[LineDecision, ...]
+    forms: tuple[tuple[Carried, ...], ...]
+    dates: tuple[Period, ...]
+    amounts: tuple[Amount, ...]
+    quantities: tuple[Quantity, ...]
+    notes: tuple[tuple[str, str], ...]
+    other: tuple[Carried, ...]
+
+
+def _read_inner(loops: list[Loop], component: str) -> LineDetails:
+    """Read the loops inside a service line."""
+    details: LineDetails = {}
+    parties: list[Party] = []
+    decisions: list[LineDecision] = []
+    forms: list[tuple[Carried, ...]] = []
+    for loop in loops:
+        name = loop.spec.id
+        if name == "2410":
+            details["drug"] = _read_drug(loop, component)
+        elif name == "2430":
+            decisions.append(_read_decision(loop, component))
+        elif name == "2440":
+            forms.append(tuple(carry(elements, component) for elements in loop.segments))
+        else:
+            parties.append(read_party(loop, component))
+    details["parties"] = tuple(parties)
+    details["decisions"] = tuple(decisions)
+    details["forms"] = tuple(forms)
+    return details
+
+
+def _read_rest(segments: list[Segment], component: str, details: LineDetails) -> None:
+    """Read the segments few service lines have."""
+    dates: list[Period] = []
+    amounts: list[Amount] = []
+    quantities: list[Quantity] = []
+    notes: list[tuple[str, str]] = []
+    other: list[Carried] = []
+    for elements in segments:
+        name = elements[0]
+        if name == "DTP":
+            dates.append(read_dtp(elements))
+        elif name == "AMT":
+            amounts.append(read_amount(elements))
+        elif name == "QTY":
+            quantities.append(read_quantity(elements))
+        elif name == "NTE":
+            notes.append(read_pair(elements))
+        else:
+            other.append(carry(elements, component))
+    details["dates"] = tuple(dates)
+    details["amounts"] = tuple(amounts)
+    details["quantities"] = tuple(quantities)
+    details["notes"] = tuple(notes)
+    details["other"] = tuple(other)
 
 
 def read_line(loop: Loop, component: str, *, is_institutional: bool) -> ServiceLine:
@@ -131,74 +217,26 @@ def read_line(loop: Loop, component: str, *, is_institutional: bool) -> ServiceL
         UnreadableError: If an element the line is made of cannot be read.
     """
     service: Period | None = None
-    details: _Service | None = None
-    dates: list[Period] = []
+    described: ServiceDetails | None = None
     references: list[Reference] = []
-    amounts: list[Amount] = []
-    quantities: list[Quantity] = []
-    notes: list[tuple[str, str]] = []
-    other: list[Carried] = []
+    rest: list[Segment] = []
     for elements in loop.segments[1:]:
         name = elements[0]
-        if name in {"SV1", "SV2"}:
-            details = _Service(elements, component, is_institutional=is_institutional)
-        elif name == "DTP":
-            period = read_dtp(elements)
-            if period.qualifier == _SERVICE_DATE and service is None:
-                service = period
-            else:
-                dates.append(period)
+        if name == "SV1" or name == "SV2":  # noqa: PLR1714 - this is the busiest loop of a claim
+            read = _read_institutional if is_institutional else _read_professional
+            described = read(elements, component)
         elif name == "REF":
             references.append(read_reference(elements, component))
-        elif name == "AMT":
-            amounts.append(read_amount(elements))
-        elif name == "QTY":
-            quantities.append(read_quantity(elements))
-        elif name == "NTE":
-            notes.append((elements[1], (elements + PAD)[2]))
+        elif name == "DTP" and service is None and elements[1:2] == _SERVICE_DATE:
+            service = read_dtp(elements)
         else:
-            other.append(carry(elements, component))
+            rest.append(elements)
     counter = loop.segments[0]
-    if details is None or len(counter) < 2 or not counter[1].isdecimal():
+    if described is None or len(counter) < 2 or not counter[1].isdecimal():
         raise UnreadableError(counter, 1, "the service line has no number or no service")
-    drug: Drug | None = None
-    parties: list[Party] = []
-    decisions: list[LineDecision] = []
-    forms: list[tuple[Carried, ...]] = []
-    for inner in loop.loops:
-        name = inner.spec.id
-        if name == "2410":
-            drug = _read_drug(inner, component)
-        elif name == "2430":
-            decisions.append(_read_decision(inner, component))
-        elif name == "2440":
-            forms.append(tuple(carry(elements, component) for elements in inner.segments))
-        else:
-            parties.append(read_party(inner, component))
-    flags = details.flags
+    details: LineDetails = _read_inner(loop.loops, component) if loop.loops else {}
+    if rest:
+        _read_rest(rest, component, details)
     return ServiceLine(
-        number=int(counter[1]),
-        charge_minor=details.charge_minor,
-        procedure=details.procedure,
-        revenue_code=details.revenue_code,
-        unit=details.unit,
-        quantity_milli=details.quantity_milli,
-        place=details.place,
-        pointers=details.pointers,
-        is_emergency=flags[0],
-        is_epsdt=flags[1],
-        is_family_planning=flags[2],
-        is_copay_exempt=flags[3],
-        non_covered_minor=details.non_covered_minor,
-        service=service,
-        dates=tuple(dates),
-        references=tuple(references),
-        amounts=tuple(amounts),
-        quantities=tuple(quantities),
-        notes=tuple(notes),
-        drug=drug,
-        parties=tuple(parties),
-        decisions=tuple(decisions),
-        forms=tuple(forms),
-        other=tuple(other),
+        number=int(counter[1]), service=service, references=tuple(references), **described, **details
     )

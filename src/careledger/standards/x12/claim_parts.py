@@ -33,6 +33,7 @@ from careledger.standards.x12.reading import (
     read_adjustments,
     read_amount,
     read_dtp,
+    read_pair,
     read_party,
     read_reference,
     require,
@@ -205,7 +206,7 @@ class _ClaimFields:
         elif name == "AMT":
             self.amounts.append(read_amount(elements))
         elif name == "NTE":
-            self.notes.append((elements[1], (elements + PAD)[2]))
+            self.notes.append(read_pair(elements))
         elif name == "CL1":
             self.admission = elements + PAD
         else:

@@ -5,6 +5,7 @@ raises `UnreadableError` holding the segment itself, so that whoever knows its l
 """
 
 from collections.abc import Iterable
+from typing import TypedDict, Unpack
 
 from careledger.standards.x12.amounts import read_milli, read_minor
 from careledger.standards.x12.dates import read_date, read_period, read_time
@@ -30,6 +31,19 @@ PAD = [""] * 21
 
 _CAS_TRIPLES = range(2, 20, 3)
 _PERSON = "1"
+
+
+class PartyDetails(TypedDict, total=False):
+    """What stands after a party's name, as far as it is there."""
+
+    address: Address | None
+    references: tuple[Reference, ...]
+    contacts: tuple[Contact, ...]
+    taxonomy: str
+    birth_date: str
+    sex: str
+    dates: tuple[Period, ...]
+    other: tuple[Carried, ...]
 
 
 class UnreadableError(Exception):
@@ -111,7 +125,7 @@ def date_at(elements: Segment, place: int) -> str:
 
 def read_dtp(elements: Segment) -> Period:
     """Read DTP."""
-    qualifier, form, text = (elements + PAD)[1:4]
+    _, qualifier, form, text = elements if len(elements) == 4 else (elements + PAD)[:4]
     try:
         if form == "D8":
             return Period(qualifier=qualifier, start=read_date(text))
@@ -147,12 +161,20 @@ def read_reference(elements: Segment, component: str) -> Reference:
 
 def read_amount(elements: Segment) -> Amount:
     """Read AMT."""
-    return Amount(qualifier=elements[1], amount_minor=amount_at(elements, 2))
+    amount_minor = amount_at(elements, 2)
+    return Amount(qualifier=elements[1], amount_minor=amount_minor)
 
 
 def read_quantity(elements: Segment) -> Quantity:
     """Read QTY."""
-    return Quantity(qualifier=elements[1], quantity_milli=quantity_at(elements, 2))
+    quantity_milli = quantity_at(elements, 2)
+    return Quantity(qualifier=elements[1], quantity_milli=quantity_milli)
+
+
+def read_pair(elements: Segment) -> tuple[str, str]:
+    """Read a kind and what is said of it (NTE, LQ)."""
+    _, kind, text = elements if len(elements) == 3 else (elements + PAD)[:3]
+    return kind, text
 
 
 def read_adjustments(elements: Segment) -> list[Adjustment]:
@@ -225,15 +247,36 @@ def carry(elements: Segment, component: str) -> Carried:
     )
 
 
+def read_name(elements: Segment, **details: Unpack[PartyDetails]) -> Party:
+    """Read NM1, with what was read from the segments after it."""
+    count = len(elements)
+    padded = elements if count == 10 else (elements + PAD)[:10]
+    _, role, kind, name, first, middle, prefix, suffix, id_qualifier, identifier = padded
+    return Party(
+        role=role,
+        is_person=kind == _PERSON,
+        name=name,
+        first=first,
+        middle=middle,
+        prefix=prefix,
+        suffix=suffix,
+        id_qualifier=id_qualifier,
+        id=identifier,
+        **details,
+    )
+
+
 def read_party(loop: Loop, component: str) -> Party:
     """Read a loop that starts with NM1."""
+    segments = loop.segments
+    if len(segments) == 1:
+        return read_name(segments[0])
     references: list[Reference] = []
     contacts: list[Contact] = []
     dates: list[Period] = []
     other: list[Carried] = []
+    details: PartyDetails = {}
     street = town = None
-    taxonomy = birth_date = sex = ""
-    segments = loop.segments
     for elements in segments[1:]:
         name = elements[0]
         if name == "N3":
@@ -243,48 +286,24 @@ def read_party(loop: Loop, component: str) -> Party:
         elif name == "REF":
             references.append(read_reference(elements, component))
         elif name == "DMG":
-            birth_date, sex = date_at(elements, 2), elements[3] if len(elements) > 3 else ""
+            details["birth_date"] = date_at(elements, 2)
+            details["sex"] = elements[3] if len(elements) > 3 else ""
         elif name == "PRV":
-            taxonomy = elements[3] if len(elements) > 3 else ""
+            details["taxonomy"] = elements[3] if len(elements) > 3 else ""
         elif name == "PER":
             contacts.append(read_contact(elements))
         elif name == "DTP":
             dates.append(read_dtp(elements))
         else:
             other.append(carry(elements, component))
-    role, kind, name, first, middle, prefix, suffix, id_qualifier, identifier = (segments[0] + PAD)[1:10]
-    return Party(
-        role=role,
-        is_person=kind == _PERSON,
-        name=name,
-        first=first,
-        middle=middle,
-        prefix=prefix,
-        suffix=suffix,
-        id_qualifier=id_qualifier,
-        id=identifier,
-        address=read_address(street, town),
-        references=tuple(references),
-        contacts=tuple(contacts),
-        taxonomy=taxonomy,
-        birth_date=birth_date,
-        sex=sex,
-        dates=tuple(dates),
-        other=tuple(other),
-    )
-
-
-def read_name(elements: Segment) -> Party:
-    """Read NM1 where it stands alone."""
-    role, kind, name, first, middle, prefix, suffix, id_qualifier, identifier = (elements + PAD)[1:10]
-    return Party(
-        role=role,
-        is_person=kind == _PERSON,
-        name=name,
-        first=first,
-        middle=middle,
-        prefix=prefix,
-        suffix=suffix,
-        id_qualifier=id_qualifier,
-        id=identifier,
-    )
+    if street or town:
+        details["address"] = read_address(street, town)
+    if references:
+        details["references"] = tuple(references)
+    if contacts:
+        details["contacts"] = tuple(contacts)
+    if dates:
+        details["dates"] = tuple(dates)
+    if other:
+        details["other"] = tuple(other)
+    return read_name(segments[0], **details)

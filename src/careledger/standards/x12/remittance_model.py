@@ -56,9 +56,10 @@ class Imbalance(Struct, frozen=True, kw_only=True):
         if self.line:
             words.append(f"{'other payer' if self.level == COVERAGE else 'line'} {self.line}")
         place = f" ({', '.join(words)})" if words else ""
+        parts = "claims less adjustments" if self.level == TRANSACTION else "charge less adjustments"
         expected, stated = write_minor(self.expected_minor), write_minor(self.stated_minor)
         difference = write_minor(self.difference_minor)
-        return f"{self.level}{place}: charge less adjustments is {expected}, paid is {stated}, off by {difference}"
+        return f"{self.level}{place}: {parts} is {expected}, paid is {stated}, off by {difference}"
 
 
 class Account(Struct, frozen=True, kw_only=True, gc=False):

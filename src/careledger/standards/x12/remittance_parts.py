@@ -28,6 +28,7 @@ from careledger.standards.x12.reading import (
     read_contact,
     read_dtm,
     read_name,
+    read_pair,
     read_procedure,
     read_quantity,
     read_reference,
@@ -143,7 +144,7 @@ def _read_line(loop: Loop, component: str) -> RemittedLine:
         elif name == "AMT":
             amounts.append(read_amount(elements))
         elif name == "LQ":
-            remarks.append((elements[1], (elements + PAD)[2]))
+            remarks.append(read_pair(elements))
         else:
             quantities.append(read_quantity(elements))
     service = segments[0]

@@ -8,7 +8,8 @@ several segments: the numbering of hierarchical levels (HL) and of service lines
 from careledger.standards.x12.checks import check_segment
 from careledger.standards.x12.faults import Fault, Level
 from careledger.standards.x12.header import Delimiters
-from careledger.standards.x12.tables.notation import LoopSpec, TransactionSpec
+from careledger.standards.x12.patterns import SegmentPattern, segment_pattern
+from careledger.standards.x12.tables.notation import LoopSpec, SegmentSpec, TransactionSpec
 from careledger.standards.x12.tokens import Limits, Segment
 from careledger.standards.x12.walker import Walker
 
@@ -63,6 +64,7 @@ class SetChecker:
         self._walker = Walker(
             table, delimiters.component, self._report, drop=every_loop, segments_max=limits.loop_segments_max
         )
+        self._patterns: dict[SegmentSpec, SegmentPattern] = {}
         self._levels = _Levels(_PARENT_LEVELS.get(table.set_id, {}))
         self._lines = 0
         self._is_claim = table.set_id == "837"
@@ -72,7 +74,11 @@ class SetChecker:
         spec = self._walker.advance(elements, position)
         if spec is None:
             return
-        check_segment(spec, elements, position, self._delimiters, self._report)
+        pattern = self._patterns.get(spec)
+        if pattern is None:
+            pattern = self._patterns[spec] = segment_pattern(spec, self._delimiters)
+        if not pattern.accepts(elements, self._delimiters.element):
+            check_segment(spec, elements, position, self._delimiters, self._report)
         name = elements[0]
         if name == "HL":
             for fault in self._levels.faults(elements, position):

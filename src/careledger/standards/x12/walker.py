@@ -5,6 +5,8 @@ of IK304. Does not look into elements except for the code that tells one place f
 `checks`.
 """
 
+from typing import NoReturn
+
 from careledger.standards.x12.dictionary import SEGMENTS
 from careledger.standards.x12.errors import LimitError, Location
 from careledger.standards.x12.faults import Fault, FaultHandler, Level
@@ -15,14 +17,16 @@ from careledger.standards.x12.tokens import Segment
 class Loop:
     """One occurrence of a loop: its segments in order and the loops inside it."""
 
-    __slots__ = ("counts", "group", "loops", "positions", "segments", "spec")
+    __slots__ = ("counts", "group", "kept_before", "loops", "positions", "segments", "spec")
 
-    def __init__(self, spec: LoopSpec) -> None:
+    def __init__(self, spec: LoopSpec, kept_before: int) -> None:
         self.spec = spec
         self.segments: list[Segment] = []
         self.positions: list[int] = []
         """Position of each segment in the transaction set."""
         self.loops: list[Loop] = []
+        self.kept_before = kept_before
+        """How many segments the builder held when the loop opened."""
         self.counts = spec.unused[:]
         """How often each place of the table was used, but for the start."""
         self.group = 0
@@ -72,7 +76,8 @@ class Walker:
         self._leave = emit | drop
         self._segments_max = segments_max
         self._kept = 0
-        self.root = Loop(table.root)
+        self._displaced_kept = 0
+        self.root = Loop(table.root, 0)
         self.stack = [self.root]
         """Open loops, outermost first."""
         self.finished: list[tuple[Loop, tuple[Loop, ...]]] = []
@@ -93,12 +98,10 @@ class Walker:
                     if is_component:
                         code = code.partition(self._component)[0]
                     found = by_code.get(code, ())
-                # Places of one segment id share a position unless another id stands between them.
-                for spec in found:
-                    if spec.group >= loop.group:
-                        if len(found) > 1:
-                            spec = self._least_used(loop, found)  # noqa: PLW2901 - the better of equals
-                        return self._take(spec, depth, elements, position)
+                # All places found share one position, so the first speaks for them.
+                if found and found[0].group >= loop.group:
+                    spec = found[0] if len(found) == 1 else _least_used(loop, found)
+                    return self._take(spec, depth, elements, position)
             depth -= 1
         return self._unplaced(elements, position)
 
@@ -106,13 +109,6 @@ class Walker:
         """Close every loop; `position` is that of the trailer."""
         while self.stack:
             self._close(position)
-
-    def _least_used(self, loop: Loop, found: tuple[SegmentSpec | LoopSpec, ...]) -> SegmentSpec | LoopSpec:
-        """Return the first of several places of one code that has room, or the first."""
-        for spec in found:
-            if spec.group >= loop.group and loop.counts[spec.slot] < spec.repeat_max:
-                return spec
-        return found[0]
 
     def _take(
         self, spec: SegmentSpec | LoopSpec, depth: int, elements: Segment, position: int
@@ -131,33 +127,29 @@ class Walker:
             code, loop_id = ("5", loop.spec.id) if spec is start else ("4", spec.id)
             self._fault(code, position, elements[0], loop_id)
         if spec is not start:
-            loop = Loop(spec)  # type: ignore[arg-type]  # only a loop's start is another object
+            loop = Loop(spec, self._kept)  # type: ignore[arg-type]  # only a loop's start is another object
             stack.append(loop)
-        self._keep(loop, elements, position)
-        return start
-
-    def _keep(self, loop: Loop, elements: Segment, position: int) -> None:
-        """Add a segment to its loop, within the limit of what is held at once."""
         loop.segments.append(elements)
         loop.positions.append(position)
         self._kept += 1
         if self._kept > self._segments_max:
-            raise LimitError(
-                "a claim or remittance has more segments than allowed", Location(position=position)
-            )
+            self._overfull(position)
+        return start
+
+    def _overfull(self, position: int) -> NoReturn:
+        raise LimitError("a claim or remittance has more segments than allowed", Location(position=position))
 
     def _close(self, position: int) -> None:
         """Close the innermost loop and check that nothing required is missing from it."""
         loop = self.stack.pop()
-        counts = loop.counts
-        for spec in loop.spec.required:
-            if not counts[spec.slot]:
-                inner = spec.id if isinstance(spec, LoopSpec) else loop.spec.id
-                self._fault("3", position, spec.start.id, inner)
-        loop_id = loop.spec.id
-        if loop_id in self._leave:
-            self._kept -= _count_segments(loop)
-            if loop_id in self._emit:
+        spec, counts = loop.spec, loop.counts
+        for child in spec.required:
+            if not counts[child.slot]:
+                inner = child.id if isinstance(child, LoopSpec) else spec.id
+                self._fault("3", position, child.start.id, inner)
+        if spec.id in self._leave:
+            self._kept = loop.kept_before
+            if spec.id in self._emit:
                 self.finished.append((loop, tuple(self.stack)))
         elif self.stack:
             self.stack[-1].loops.append(loop)
@@ -193,9 +185,14 @@ class Walker:
         """Take a segment that is out of order without closing anything, so that one slip is one fault."""
         loop.counts[spec.slot] += 1
         if isinstance(spec, LoopSpec):
-            loop = Loop(spec)
+            loop = Loop(spec, self._kept)
             self.stack.append(loop)
-        self._keep(loop, elements, position)
+        loop.segments.append(elements)
+        loop.positions.append(position)
+        # Whatever closes next does not free this one, so these are counted for good.
+        self._displaced_kept += 1
+        if self._displaced_kept > self._segments_max:
+            self._overfull(position)
         return spec.start
 
     def _miscoded(
@@ -239,6 +236,9 @@ class Walker:
         self._report(Fault(Level.SEGMENT, code, position, segment, loop))
 
 
-def _count_segments(loop: Loop) -> int:
-    """Return how many segments a closed loop holds, inner loops included."""
-    return len(loop.segments) + sum(map(_count_segments, loop.loops))
+def _least_used(loop: Loop, found: tuple[SegmentSpec | LoopSpec, ...]) -> SegmentSpec | LoopSpec:
+    """Return the first of several places of one code that has room, or the first."""
+    for spec in found:
+        if loop.counts[spec.slot] < spec.repeat_max:
+            return spec
+    return found[0]

@@ -60,44 +60,45 @@ class SetWriter:
         self.version = version
         self.names_version = names_version
         self.lines: list[str] = []
-        self._elements = 0
-        self._components = 0
 
     def add(self, *values: Value) -> None:
-        """Add one segment, identifier first; empty values at its end are left out."""
-        parts = list(values)
-        for at, value in enumerate(parts):
-            if value.__class__ is tuple:
-                text = ":".join(value).rstrip(":")
-                self._components += text.count(":") if "" in value else len(value) - 1
-                parts[at] = text
-        while not parts[-1]:
-            parts.pop()
-        self._elements += len(parts) - 1
-        self.lines.append("*".join(parts))  # type: ignore[arg-type]  # tuples were joined above
-
-    def check(self) -> None:
-        """Refuse text that a reader would not take apart the way it was put together.
+        """Add one segment, identifier first; empty values at its end are left out.
 
         Raises:
-            UnwritableError: If a value holds a delimiter or a character X12 does not know.
+            UnwritableError: If a value holds a separator, so that a reader would take the segment apart differently.
+        """
+        parts: list[str] = []
+        components = 0
+        for value in values:
+            if isinstance(value, str):
+                parts.append(value)
+                continue
+            last = len(value)
+            while last and not value[last - 1]:
+                last -= 1
+            parts.append(":".join(value[:last]))
+            components += max(last - 1, 0)
+        while not parts[-1]:
+            parts.pop()
+        line = "*".join(parts)
+        if line.count("*") != len(parts) - 1 or line.count(":") != components:
+            place = Location(position=len(self.lines) + 2, segment=parts[0])
+            raise UnwritableError("a value holds a separator", place)
+        self.lines.append(line)
+
+    def check(self) -> None:
+        """Refuse characters that cannot be written.
+
+        Raises:
+            UnwritableError: If a value has a character outside printable ASCII, a terminator or a repetition separator.
         """
         body = "".join(self.lines)
-        is_whole = (
-            body.isascii()
-            and body.isprintable()
-            and body.count("*") == self._elements
-            and body.count(":") == self._components
-            and "~" not in body
-            and "^" not in body
-        )
-        if is_whole:
+        if body.isascii() and body.isprintable() and "~" not in body and "^" not in body:
             return
         for position, line in enumerate(self.lines, 2):
             if not (line.isascii() and line.isprintable()) or "~" in line or "^" in line:
                 place = Location(position=position, segment=line.partition("*")[0])
                 raise UnwritableError("a value has a character that cannot be written", place)
-        raise UnwritableError("a value holds a delimiter", Location(segment=self.set_id))
 
 
 def _control(number: int) -> int:

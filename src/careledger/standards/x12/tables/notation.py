@@ -222,6 +222,9 @@ def _index(loop: LoopSpec, *, is_root: bool) -> None:
         for child in children:
             for code in child.start.keys:
                 by_code[code] = (*by_code.get(code, ()), child)
+        groups = {child.group for child in children}
+        if len(groups) > 1:
+            raise ValueError(f"loop {loop.id}: {segment_id} has more than one position")
         loop.by_id[segment_id] = Entry(element, component > 0, by_code, tuple(children))
     loop.start = loop.children[0].start
     loop.unused = [0] * len(loop.children)
