@@ -31,7 +31,7 @@ KEY_BYTES: Final = 32
 CIPHER: Final = "chacha20"
 """ChaCha20-Poly1305 per page (RFC 8439), SQLite3 Multiple Ciphers' default; also covers the write-ahead log."""
 PAGE_BYTES: Final = 4_096
-CHECKPOINT_PAGES: Final = 8_000
+CHECKPOINT_PAGES: Final = 16_000
 """Pages of the log after which a commit copies it back; small logs write hot index pages again and again."""
 STATEMENTS_CACHED: Final = 512
 

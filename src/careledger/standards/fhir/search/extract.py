@@ -88,7 +88,7 @@ def _compile_type(resource_type: str, own_base: str) -> tuple[Reader, tuple[int,
                 root.insert(operations, _compile_context(parameter.slot, context, own_base))
             continue
         views = tuple(
-            (other.restriction, 1 << other.slot)
+            (other.restriction, other.slot)
             for other in known.values()
             if other.restriction and other.sources == (parameter.slot,) and other is not parameter
         )

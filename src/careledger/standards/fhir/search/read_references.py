@@ -53,7 +53,7 @@ def read_reference(slot: int, views: tuple[tuple[str, int], ...], own_base: str,
 
     Args:
         slot: the parameter's slot.
-        views: (resource type, bit) of parameters that read these rows restricted to a type.
+        views: (resource type, slot) of parameters that read these rows restricted to a type.
         own_base: this server's base URL with its final slash.
         only_type: pass over references to other types; empty for none.
     """
@@ -72,9 +72,12 @@ def read_reference(slot: int, views: tuple[tuple[str, int], ...], own_base: str,
                 named = named or (declared if type(declared) is str else "")
             if only_type and named != only_type:
                 return
-            for type_name, view_bit in views:
-                if named == type_name and (text or value.get("identifier")):
-                    rows.present |= view_bit
+            for type_name, view_slot in views:
+                if named == type_name:
+                    if text:
+                        rows.present |= 1 << view_slot
+                    # By identifier, a type cannot be told from the rows themselves: the view has its own.
+                    _read_logical(view_slot, value.get("identifier"), rows)
         if target:
             rows.present |= bit
             rows.references.append((slot, target, target_id))
@@ -82,15 +85,16 @@ def read_reference(slot: int, views: tuple[tuple[str, int], ...], own_base: str,
             rows.present |= bit
             if text[0] != "#":
                 rows.uris.append((slot, bound(strip_version(text))))
-        identifier = value.get("identifier")
-        if type(identifier) is dict:
-            _read_logical(slot, identifier, rows)
+        if "identifier" in value:
+            _read_logical(slot, value["identifier"], rows)
 
     return read
 
 
-def _read_logical(slot: int, identifier: dict[str, object], rows: Rows) -> None:
+def _read_logical(slot: int, identifier: object, rows: Rows) -> None:
     """Read the identifier of a reference."""
+    if type(identifier) is not dict:
+        return
     system, code = identifier.get("system"), identifier.get("value")
     if type(code) is str and code:
         rows.present |= 1 << slot

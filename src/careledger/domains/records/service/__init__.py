@@ -1,0 +1,1 @@
+"""The organisation's off-ledger work on records: stores, indexes, workflows."""
