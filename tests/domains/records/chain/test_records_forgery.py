@@ -217,6 +217,16 @@ def test_whole_transactions_have_the_same_length(version: int) -> None:
     assert len(envelope(first, THIEF)) == len(envelope(other, THIEF))
 
 
+@pytest.mark.parametrize(
+    "lookalike", [b"\x01" + bytes(31), b"\x01\x71\x12\x1c" + bytes(range(28)), b"\x12\x1e" + bytes(30)]
+)
+def test_a_digest_that_looks_like_a_content_identifier_is_a_digest(lookalike: bytes) -> None:
+    """One random digest in some 2,450 does; a codec that writes it as a link gives its transaction another size."""
+    plain = update(4)
+    for field in ("cell", "key", "next_key_commitment", "recovery_commitment", "commitment"):
+        assert len(encode(msgspec.structs.replace(plain, **{field: lookalike}))) == len(encode(plain))
+
+
 def test_updates_leave_the_same_traces() -> None:
     """State, events and receipt data of two updates differ only in the bytes that are random to others."""
     traces = []
