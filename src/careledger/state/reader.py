@@ -47,7 +47,7 @@ class StateReader:
         self._nodes = nodes
 
     def try_prove(self, key: bytes, height: int | None = None) -> ProvedValue:
-        """Make one attempt to read a key with its proof; for callers that wait asynchronously between attempts.
+        """Make one attempt to read a key with its proof, for callers that wait asynchronously between them.
 
         Args:
             key: the state key.

@@ -101,13 +101,18 @@ def _fill_level(nodes: Nodes, width: int) -> None:
     """Calculate one level, of `width` nodes, from the level below it."""
     buffer = nodes.buffer
     span = min(width, _SPAN_NODES)
-    zeros = bytes(span * PAIR_BYTES)
+    size = span * PAIR_BYTES
+    zeros = bytes(size)
+    starts = range(0, size, PAIR_BYTES)
     for parent in range(width, 2 * width, span):
-        below = buffer[parent * PAIR_BYTES : (parent + span) * PAIR_BYTES]
+        below = buffer[parent * PAIR_BYTES : parent * PAIR_BYTES + size]
         if below == zeros:
             continue
-        pairs = (below[at : at + PAIR_BYTES] for at in range(0, len(below), PAIR_BYTES))
-        hashes = [EMPTY if pair == EMPTY_PAIR else sha256(INNER_TAG + pair).digest() for pair in pairs]
+        pairs = [below[at : at + PAIR_BYTES] for at in starts]
+        if EMPTY_PAIR in below:
+            hashes = [EMPTY if pair == EMPTY_PAIR else sha256(INNER_TAG + pair).digest() for pair in pairs]
+        else:
+            hashes = [sha256(INNER_TAG + pair).digest() for pair in pairs]
         nodes.write_span(parent, b"".join(hashes))
 
 
@@ -151,7 +156,8 @@ def rebuild_from_values(tables: Tables, nodes: Nodes, expected: Version) -> Buck
     """Calculate buckets, nodes and the record of versions from the table `state`.
 
     For restoring a snapshot whose values are already in the table, and for repair. It may be interrupted and
-    called again: the record of versions, which makes the state count, is written last. Undo layers are dropped.
+    called again: the record of versions, which makes the state count, is written last. Undo layers are
+    dropped.
 
     Args:
         tables: the store, which nobody else writes meanwhile.

@@ -207,6 +207,16 @@ class UndoLayer:
             position += 1
         return None
 
+    def changed(self, start: bytes, end: bytes | None) -> Iterator[tuple[bytes, bytes | None]]:
+        """Return key and old value of changed keys with start <= key < end, in no order of keys."""
+        data = self._values()
+        begin = 0
+        for position, stop in enumerate(self._key_ends):
+            key = data[begin:stop]
+            begin = stop
+            if key >= start and (end is None or key < end):
+                yield key, self._old(position)
+
     def within(self, first_prefix: int, last_prefix: int) -> Iterator[tuple[bytes, bytes | None]]:
         """Return key and old value of changed keys with a hash prefix within these bounds, both inclusive."""
         for position in range(bisect_left(self._prefixes, first_prefix), len(self._prefixes)):
