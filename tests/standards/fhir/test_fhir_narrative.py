@@ -26,6 +26,8 @@ def div(inner: str, attributes: str = "") -> str:
         div(
             '<table class="grid" border="1"><tr><td colspan="2" style="color: red; width: 10px">x</td></tr></table>'
         ),
+        div('<td style="background-image: url(data: image/png;base64,iVBORw0KGgo=); width: 1px">x</td>'),
+        div('<a href="ftp://example.org/x">x</a>'),
         div("<!-- a remark -->x"),
         div("<ul>\n <li>x</li>\n</ul>", " class='hapi' lang='en' xml:lang='en'"),
         div("x" * 100_000),
@@ -74,6 +76,9 @@ def test_harmless_narrative_passes(text: str) -> None:
         div('<img srcset="https://example.org/x 2x" src="#a"/>'),
         div('<p style="background: url(https://example.org/x)">x</p>'),
         div('<p style="background: u&#114;l(x)">x</p>'),
+        div('<p style="background: url(data:text/html;base64,PHN2Zy8+)">x</p>'),
+        div('<p style="background: url(data:image/png;base64,AA==),url(https://example.org/x)">x</p>'),
+        div('<p style="background: url(/logout)">x</p>'),
         div('<p style="width: expression(alert(1))">x</p>'),
         div('<p style="width: exp/**/ression(alert(1))">x</p>'),
         div('<p style="background: u\\72l(x)">x</p>'),
