@@ -131,6 +131,18 @@ def test_an_earlier_backup_does_not_open_under_the_new_epoch_key_even_when_relab
         place.restore(forged)
 
 
+def test_the_epoch_key_and_not_its_name_closes_earlier_backups(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(BackupEpoch, "identifier", property(lambda _: bytes(16)))
+    place.write()
+    copy = Path(shutil.copy(place.backup, place.folder / "copy"))
+    assert place.restore(copy) == dict(place.store.entries())
+    place.rotate()
+    with pytest.raises(PassphraseWrong):
+        place.restore(copy)
+
+
 def test_rotation_overwrites_the_old_epoch_key_where_it_lay(place: Place) -> None:
     old = place.escrow.read_bytes()
     kept = place.folder / "same-inode"

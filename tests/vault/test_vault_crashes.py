@@ -257,6 +257,34 @@ def test_what_must_survive_a_kill_survives(
     assert killed_at == expected
 
 
+ROTATION = (
+    "before_rename:1",
+    "after_rename:1",
+    "before_escrow",
+    "before_rename:2",
+    "after_rename:2",
+    "after_escrow",
+)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("first", ROTATION)
+@pytest.mark.parametrize("second", ROTATION)
+def test_a_rotation_killed_twice_leaves_a_pair_that_restores(
+    tmp_path: Path, server: subprocess.Popen[str], first: str, second: str
+) -> None:
+    fresh(tmp_path)
+    shutil.copy(tmp_path / "keys.backup", tmp_path / "copy-of-the-first.backup")
+    said: list[str] = []
+    for setting in (first, second):
+        point, _, passage = setting.partition(":")
+        full = next(name for name in POINTS if name.endswith(f".{point}"))
+        code, said = run(server, tmp_path, ERASE, f"{full}:{passage or 1}")
+        assert code == -signal.SIGKILL
+        assert restored(tmp_path).keys() >= {"old/1", "kept"}
+    check_erased(tmp_path, said)
+
+
 def test_every_declared_point_is_in_a_scenario() -> None:
     covered = set().union(*(expected for *_, expected in SCENARIOS.values()))
     assert {point.rpartition(".")[2] for point in POINTS} == covered
