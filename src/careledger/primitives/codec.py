@@ -32,6 +32,8 @@ W = TypeVar("W", bound=Wire)
 
 _BYTES = (bytes,)
 
+_LINK_TAG = b"\xd8\x2a"
+
 
 _SCALARS = frozenset((int, str, bytes, bool, type(None)))
 
@@ -49,6 +51,45 @@ def _plain(value: Any) -> Any:
     return value
 
 
+def _head(major: int, number: int) -> bytes:
+    """Head of a data item, RFC 8949 §3, in the shortest form."""
+    for size_bytes, code in ((0, None), (1, 24), (2, 25), (4, 26), (8, 27)):
+        if code is None:
+            if number < 24:
+                return bytes((major << 5 | number,))
+        elif number < 1 << 8 * size_bytes:
+            return bytes((major << 5 | code,)) + number.to_bytes(size_bytes, "big")
+    raise ValueError("an integer is beyond 64 bits")
+
+
+def _encode_slowly(value: Any) -> bytes:
+    """Encode plain data without looking at what bytes might mean."""
+    if value is None or value is True or value is False:
+        return {None: b"\xf6", True: b"\xf5", False: b"\xf4"}[value]
+    if isinstance(value, int):
+        return _head(0, value) if value >= 0 else _head(1, -1 - value)
+    if isinstance(value, bytes):
+        return _head(2, len(value)) + value
+    if isinstance(value, str):
+        raw = value.encode()
+        return _head(3, len(raw)) + raw
+    if isinstance(value, list):
+        return _head(4, len(value)) + b"".join([_encode_slowly(item) for item in value])
+    if isinstance(value, dict):
+        pairs = sorted((len(key.encode()), key.encode(), key) for key in value)
+        parts = [_encode_slowly(key) + _encode_slowly(value[key]) for _, _, key in pairs]
+        return _head(5, len(pairs)) + b"".join(parts)
+    raise TypeError("a value has no encoding")
+
+
+def _encode_plain(value: Any) -> bytes:
+    encoded = bytes(libipld.encode_dag_cbor(value))
+    # libipld takes bytes that happen to look like a content identifier (one digest in 2,450) for a link and
+    # writes them under tag 42. There are no links here: bytes are bytes, and a digest has one length. Where the
+    # tag is absent, no link was written; where it is there, perhaps by chance, the slow way is sure.
+    return _encode_slowly(value) if _LINK_TAG in encoded else encoded
+
+
 def encode(value: object) -> bytes:
     """Encode a Wire structure, or plain lists, dictionaries, integers, strings, bytes, booleans and None.
 
@@ -56,7 +97,7 @@ def encode(value: object) -> bytes:
         CodecError: The value has a float, an integer beyond 64 bits, or a type without an encoding.
     """
     try:
-        return bytes(libipld.encode_dag_cbor(_plain(msgspec.to_builtins(value, builtin_types=_BYTES))))
+        return _encode_plain(_plain(msgspec.to_builtins(value, builtin_types=_BYTES)))
     except (ValueError, TypeError) as error:
         raise CodecError(f"no canonical encoding: {error}") from None
 
@@ -83,7 +124,7 @@ def decode_plain(raw: bytes) -> Any:
     """
     try:
         value = libipld.decode_dag_cbor(raw)
-        again = libipld.encode_dag_cbor(value)
+        again = _encode_plain(value)
     except (ValueError, RecursionError, OverflowError, MemoryError):
         raise CodecError("not DAG-CBOR") from None
     if again != raw:
