@@ -199,9 +199,8 @@ class LmdbTables:
         """Apply the batch in one atomic transaction that is durable when this returns.
 
         Raises:
-            StorageFailed: The batch was not made durable, the store is read-only, or an earlier write
-            failed. ValueError: Unknown table, a key that is empty or longer than `KEY_BYTES_MAX`, or an
-            append that
+            StorageFailed: The batch was not made durable, the store is read-only, or an earlier write failed.
+            ValueError: Unknown table, a key that is empty or longer than `KEY_BYTES_MAX`, or an append that
                 is out of order; nothing was written.
         """
         if self._failure is not None:
