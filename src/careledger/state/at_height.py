@@ -2,7 +2,7 @@
 
 Owns the rule which heights can be shown and how layers are laid over the current state. A view is read-only,
 valid as long as the reader it was made from, and costs nothing until used; a scan at an older height looks
-through all keys changed since, which is some 0.1 s for 64 full blocks.
+through all keys changed since: some tenths of a second for 64 full blocks.
 """
 
 from __future__ import annotations
