@@ -203,6 +203,8 @@ def test_what_is_no_resource_is_refused(document: object) -> None:
             "invariant",
         ),
         ("contained", [5], "Patient.contained[0]", "structure"),
+        ("contained/0/resourceType", {}, "Patient.contained[0]", "structure"),
+        ("contained/0/resourceType", "Alien", "Patient.contained[0].resourceType", "structure"),
         # rules between elements
         ("contact/0", {"gender": "male"}, "Patient.contact[0]", "invariant"),
         ("telecom", [{"value": "1"}], "Patient.telecom[0]", "invariant"),

@@ -72,9 +72,11 @@ def settle_local(resource: JsonObject, findings: Findings) -> Findings:
     """Return the findings without those local references that a contained resource satisfies."""
     contained = resource.get("contained")
     kinds = {
-        item["id"]: item.get("resourceType")
+        item["id"]: item["resourceType"]
         for item in (contained if isinstance(contained, list) else [])
-        if isinstance(item, dict) and isinstance(item.get("id"), str)
+        if isinstance(item, dict)
+        and isinstance(item.get("id"), str)
+        and isinstance(item.get("resourceType"), str)
     }
     kept: Findings = []
     for finding in findings:
