@@ -1,6 +1,11 @@
-"""What every test may use: the place of real inputs, for the tests that need them."""
+"""What every test may use: the place of real inputs, and how property tests run."""
 
 import pytest
+from hypothesis import settings
+
+# A shared machine is slow at times; that is no finding. Each test bounds its examples instead.
+settings.register_profile("suite", deadline=None)
+settings.load_profile("suite")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
