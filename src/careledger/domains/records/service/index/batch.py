@@ -6,6 +6,7 @@ them. It decides nothing about versions or transactions (`careledger.domains.rec
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final, TypeAlias
 
 from careledger.domains.records.service.index.interning import Interner
@@ -40,6 +41,7 @@ _INSERTS: Final = {
     "compartments": "INSERT INTO idx_compartment VALUES (?, ?)",
     "facts": "INSERT INTO idx_fact VALUES (?, ?, ?)",
     "dates": "INSERT INTO idx_date VALUES (?, ?, ?, ?)",
+    "several": "INSERT OR IGNORE INTO idx_several VALUES (?)",
     "amounts": "INSERT INTO idx_amount VALUES (?, ?, ?, ?, ?, ?)",
     "parts": "INSERT INTO idx_part VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
     "positions": "INSERT INTO idx_position VALUES (?, ?, ?, ?)",
@@ -55,6 +57,7 @@ class Batch:
         self.compartments: list[tuple[int, int]] = []
         self._facts: list[tuple[int, int, int]] = []
         self._dates: list[tuple[int, int, int, int]] = []
+        self._several: list[tuple[int]] = []
         self._amounts: list[tuple[int | bytes, ...]] = []
         self._parts: list[tuple[int | bytes, ...]] = []
         self._positions: list[tuple[int, int, int, int]] = []
@@ -75,6 +78,8 @@ class Batch:
         if rows.dates:
             dates = {(row, base + slot * ASPECTS, first, last) for slot, first, last in rows.dates}
             self._dates.extend(sorted(dates))
+            if len(dates) > 1:
+                self._note_several(param for _, param, _, _ in dates)
         if rows.amounts:
             amounts = {
                 (row, base + amount[0] * ASPECTS, *self._find_amount(amount)) for amount in rows.amounts
@@ -88,6 +93,15 @@ class Batch:
             self._positions.extend(sorted(positions))
         for slot, element, component, part in rows.parts:
             self._add_part(row, base + slot * ASPECTS, element, component, part)
+
+    def _note_several(self, params: Iterable[int]) -> None:
+        """Note the parameters that occur more than once."""
+        seen: set[int] = set()
+        for param in params:
+            if param in seen and param not in self._interner.several:
+                self._several.append((param,))
+                self._interner.several.add(param)
+            seen.add(param)
 
     def _find_facts(self, row: int, base: int, rows: Rows) -> set[tuple[int, int, int]]:
         """Return row, parameter and value of everything that is compared for equality."""
@@ -147,6 +161,7 @@ class Batch:
             ("compartments", self.compartments),
             ("facts", self._facts),
             ("dates", self._dates),
+            ("several", self._several),
             ("amounts", self._amounts),
             ("parts", self._parts),
             ("positions", self._positions),

@@ -30,6 +30,8 @@ class Interner:
         self._tokens: dict[tuple[str, str, str], int] = {}
         self._texts: dict[tuple[int, str, str], int] = {}
         self._entities: dict[tuple[int, str], int] = {}
+        self.several: set[int] = set()
+        """Date parameters already noted in `idx_several`."""
         self.row = 0
         """Last row number given."""
         self.token = 0
@@ -48,6 +50,7 @@ class Interner:
         self._tokens.clear()
         self._texts.clear()
         self._entities.clear()
+        self.several.clear()
 
     def begin(self, row: int, token: int, text: int) -> None:
         """Start a batch from the last numbers given."""

@@ -111,6 +111,10 @@ MIGRATIONS: Final = (
     ) WITHOUT ROWID;
     CREATE INDEX idx_date_last ON idx_date (param, last_ms, first_ms);
 
+    CREATE TABLE idx_several (
+        param INTEGER PRIMARY KEY    -- date parameter of which some resource has, or once had, two values
+    );
+
     CREATE TABLE idx_amount (
         row INTEGER NOT NULL,
         param INTEGER NOT NULL,

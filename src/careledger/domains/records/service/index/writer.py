@@ -30,6 +30,8 @@ from careledger.domains.records.service.index.schema import (
 )
 from careledger.standards.fhir.search.compartment import find_patients
 from careledger.standards.fhir.search.extract import Extractor
+from careledger.standards.fhir.search.rows import Rows
+from careledger.standards.fhir.search.rows import Rows
 from careledger.storage.sqlite import Connection
 
 RETENTION_MS: Final = 15 * 60 * 1_000
@@ -64,6 +66,8 @@ class IndexedResource:
     """Sensitivity bits 0 to 61; a scope may deny each."""
     patients: tuple[str, ...] | None = None
     """Ids of the patients in whose compartments it is; None to have them found (CompartmentDefinition)."""
+    rows: Rows | None = None
+    """What the caller had extracted from the value already, with the same base URL; None to have it done."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,7 +189,9 @@ class IndexWriter:
         places = [self._place(item, placement) for item in items]
         ends = {row: (successor, when_ms) for successor, when_ms, row in placement.ended}
         for item, (row, entity) in zip(items, places, strict=True):
-            rows = self._extractor.extract(item.resource_type, item.value)
+            rows = item.rows
+            if rows is None:
+                rows = self._extractor.extract(item.resource_type, item.value)
             patients = item.patients
             if patients is None:
                 patients = find_patients(item.resource_type, item.resource_id, rows)
