@@ -73,6 +73,17 @@ def write_group_acknowledgement(group: GroupResult) -> SetWriter:
     return writer
 
 
+def _ta1(answer: Acknowledgement) -> str:
+    """Return TA1. What of the received header is not even of the right form is answered with zeros."""
+    header = answer.header
+    places = ((header.control_number, 9), (header.date, 6), (header.time, 4))
+    number, date, time = (
+        text if text.isascii() and text.isdecimal() and len(text) == length else "0" * length
+        for text, length in places
+    )
+    return f"TA1*{number}*{date}*{time}*{answer.code}*{answer.note_code}"
+
+
 def write_acknowledgement(answer: Acknowledgement, stamp: Stamp) -> bytes | None:
     """Return the interchange that answers another one, or None where nothing is to be answered.
 
@@ -92,16 +103,11 @@ def write_acknowledgement(answer: Acknowledgement, stamp: Stamp) -> bytes | None
     if len(parties) > 1:
         raise UnwritableError("the groups answered are between different applications")
     sender, receiver = parties.pop() if parties else ("", "")
-    ta1 = (
-        [f"TA1*{header.control_number}*{header.date}*{header.time}*{answer.code}*{answer.note_code}"]
-        if answer.is_ta1_due
-        else []
-    )
     return write_interchange(
         stamp,
         sender=Endpoint(qualifier=header.receiver[0], identifier=header.receiver[1], application=receiver),
         receiver=Endpoint(qualifier=header.sender[0], identifier=header.sender[1], application=sender),
         functional_id="FA",
         sets=[write_group_acknowledgement(group) for group in groups],
-        interchange_segments=ta1,
+        interchange_segments=[_ta1(answer)] if answer.is_ta1_due else [],
     )

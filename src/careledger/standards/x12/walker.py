@@ -17,7 +17,7 @@ from careledger.standards.x12.tokens import Segment
 class Loop:
     """One occurrence of a loop: its segments in order and the loops inside it."""
 
-    __slots__ = ("counts", "group", "kept_before", "loops", "positions", "segments", "spec")
+    __slots__ = ("counts", "group", "kept_before", "loops", "marks", "positions", "segments", "spec")
 
     def __init__(self, spec: LoopSpec, kept_before: int) -> None:
         self.spec = spec
@@ -31,6 +31,8 @@ class Loop:
         """How often each place of the table was used, but for the start."""
         self.group = 0
         """Rank of the last position used; what ranks before it is out of order."""
+        self.marks: list[tuple[int, int]] = []
+        """Each rank reached, with the position of the segment that reached it."""
 
     @property
     def id(self) -> str:
@@ -118,7 +120,9 @@ class Walker:
         while len(stack) - 1 > depth:
             self._close(position)
         loop = stack[depth]
-        loop.group = spec.group
+        if spec.group > loop.group:
+            loop.group = spec.group
+            loop.marks.append((spec.group, position))
         counts = loop.counts
         slot = spec.slot
         counts[slot] += 1
@@ -146,7 +150,8 @@ class Walker:
         for child in spec.required:
             if not counts[child.slot]:
                 inner = child.id if isinstance(child, LoopSpec) else spec.id
-                self._fault("3", position, child.start.id, inner)
+                passed = (at for group, at in loop.marks if group > child.group)
+                self._fault("3", next(passed, position), child.start.id, inner)
         if spec.id in self._leave:
             self._kept = loop.kept_before
             if spec.id in self._emit:

@@ -108,15 +108,19 @@ def _control(number: int) -> int:
     return number
 
 
+def _written(text: str, segment: str) -> str:
+    """Return the value of a control segment once it is known to be one."""
+    if not (text.isascii() and text.isprintable()) or any(delimiter in text for delimiter in "*:^~"):
+        place = Location(segment=segment)
+        raise UnwritableError("a value of the control segments has a character that cannot be written", place)
+    return text
+
+
 def _padded(identifier: str) -> str:
     """Return an interchange identifier at its fixed width."""
-    if not 0 < len(identifier) <= _IDENTIFIER_LENGTH or not (
-        identifier.isascii() and identifier.isprintable()
-    ):
-        raise UnwritableError(
-            "an interchange identifier has 1 to 15 printable characters", Location(segment="ISA")
-        )
-    return identifier.ljust(_IDENTIFIER_LENGTH)
+    if not 0 < len(identifier) <= _IDENTIFIER_LENGTH:
+        raise UnwritableError("an interchange identifier has 1 to 15 characters", Location(segment="ISA"))
+    return _written(identifier, "ISA").ljust(_IDENTIFIER_LENGTH)
 
 
 def write_interchange(
@@ -146,15 +150,17 @@ def write_interchange(
         date, time = write_date(stamp.date), read_time(stamp.time)
     except ValueError as error:
         raise UnwritableError(f"the stamp is {error}") from error
+    parties = "*".join(
+        f"{_written(party.qualifier, 'ISA')}*{_padded(party.identifier)}" for party in (sender, receiver)
+    )
     header = (
-        f"ISA*00*{'':10}*00*{'':10}*{sender.qualifier}*{_padded(sender.identifier)}*{receiver.qualifier}"
-        f"*{_padded(receiver.identifier)}*{date[2:]}*{time[:4]}*^*00501*{number:09d}"
+        f"ISA*00*{'':10}*00*{'':10}*{parties}*{date[2:]}*{time[:4]}*^*00501*{number:09d}"
         f"*{int(stamp.is_acknowledgement_requested)}*{stamp.usage}*:"
     )
     lines = [header, *interchange_segments]
     if sets:
-        codes = f"{sender.application or sender.identifier}*{receiver.application or receiver.identifier}"
-        lines.append(f"GS*{functional_id}*{codes}*{date}*{time}*{number}*X*{sets[0].version}")
+        codes = [_written(party.application or party.identifier, "GS") for party in (sender, receiver)]
+        lines.append(f"GS*{functional_id}*{'*'.join(codes)}*{date}*{time}*{number}*X*{sets[0].version}")
         for ordinal, item in enumerate(sets, 1):
             item.check()
             version = f"*{item.version}" if item.names_version else ""
