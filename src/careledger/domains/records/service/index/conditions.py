@@ -177,13 +177,13 @@ class Conditions:
                 sql(f"{name}.component = ? AND {{}}", number * ASPECTS + test.aspect, test.condition)
             )
         first = names[0]
+        others = "".join(f" CROSS JOIN idx_part {name}" for name in names[1:])
         joins = "".join(
-            f" JOIN idx_part {name} ON {name}.row = {first}.row AND {name}.param = {first}.param"
-            f" AND {name}.element = {first}.element"
+            f" AND {name}.row = {first}.row AND {name}.param = {first}.param AND {name}.element = {first}.element"
             for name in names[1:]
         )
         return sql(
-            f"EXISTS (SELECT 1 FROM idx_part {first}{joins} WHERE {first}.row = {alias}.row AND {{}} AND {{}})",
+            f"EXISTS (SELECT 1 FROM idx_part {first}{others} WHERE {first}.row = {alias}.row{joins} AND {{}} AND {{}})",
             among(f"{first}.param", params),
             all_of(parts),
         )
@@ -200,9 +200,8 @@ class Conditions:
             if inner != NEVER:
                 alternatives.append(
                     sql(
-                        f"EXISTS (SELECT 1 FROM idx_fact {link} JOIN idx_resource {target}"
-                        f" ON {target}.entity = {link}.value"
-                        f" WHERE {link}.row = {alias}.row AND {{}} AND {{}})",
+                        f"EXISTS (SELECT 1 FROM idx_fact {link} CROSS JOIN idx_resource {target}"
+                        f" WHERE {target}.entity = {link}.value AND {link}.row = {alias}.row AND {{}} AND {{}})",
                         among(f"{link}.param", params),
                         inner,
                     )
@@ -224,8 +223,8 @@ class Conditions:
         restriction = has.parameter.restriction
         is_type = sql(f"{alias}.type = ?", type_numbers()[restriction]) if restriction else ALWAYS
         exists = sql(
-            f"EXISTS (SELECT 1 FROM idx_fact {link} JOIN idx_resource {source} ON {source}.row = {link}.row"
-            f" WHERE {link}.value = {alias}.entity AND {{}} AND {{}})",
+            f"EXISTS (SELECT 1 FROM idx_fact {link} INDEXED BY idx_hit CROSS JOIN idx_resource {source}"
+            f" WHERE {source}.row = {link}.row AND {link}.value = {alias}.entity AND {{}} AND {{}})",
             among(f"{link}.param", params),
             inner,
         )

@@ -30,8 +30,8 @@ from careledger.standards.fhir.search.query import (
 )
 from careledger.storage.sqlite import Connection
 
-FEW: Final = 1_000
-"""A driver with no more rows is taken without looking for a better one of the costlier kinds."""
+FEW: Final = 256
+"""A driver with fewer rows is taken without looking for a better one of the costlier kinds."""
 MANY: Final = 20_000
 """Counting stops here."""
 
@@ -66,32 +66,36 @@ class DriverFinder:
             branch: what is searched for.
             patients: entities of the patients in whose compartments all results must be, None for no such bound.
         """
-        candidates = []
-        if patients is not None:
-            candidates.append(self._measure(_rows_of_patients(patients, branch.resource_type)))
         simple = [condition for condition in branch.conditions if isinstance(condition, Match)]
-        others = [condition for condition in branch.conditions if not isinstance(condition, Match)]
-        candidates += [self._find_exact(match, branch.resource_type) for match in simple]
-        candidates += [self._measure(rows) for rows in self._rows_of_dates(simple, branch.resource_type)]
-        best = _least(candidates)
-        if best is None or best.count > FEW:
-            candidates += [self._find_hop(condition, branch.resource_type) for condition in others]
-        return _least(candidates)
+        sources: list[tuple[Sql | None, Condition | None]] = []
+        if patients is not None:
+            sources.append((_rows_of_patients(patients, branch.resource_type), None))
+        sources += [
+            (self._rows_of_match(match, branch.resource_type), match if _is_exact(match) else None)
+            for match in simple
+        ]
+        sources += [(rows, None) for rows in self._rows_of_dates(simple, branch.resource_type)]
+        best: Driver | None = None
+        for most in (FEW, MANY):
+            best = None
+            for rows, fulfils in sources:
+                best = self._better(best, rows, fulfils, most)
+            if best is not None and best.count < most:
+                return best
+        for condition in branch.conditions:
+            best = self._better(best, self._rows_of_hop(condition, branch.resource_type), None, MANY)
+        return best
 
-    def _find_exact(self, match: Match, resource_type: str) -> Driver | None:
-        """Return the driver that a match gives."""
-        driver = self._measure(self._rows_of_match(match, resource_type))
-        if driver is None or match.parameter.is_built_in or match.parameter.kind not in _EXACT:
-            return driver
-        return Driver(driver.rows, driver.count, match)
-
-    def _measure(self, rows: Sql | None) -> Driver | None:
-        """Count the rows of a driver, up to `MANY`."""
+    def _better(
+        self, best: Driver | None, rows: Sql | None, fulfils: Condition | None, most: int
+    ) -> Driver | None:
+        """Return the better of a driver and the one these rows make; counting stops where it cannot be better."""
         if rows is None:
-            return None
-        query = sql("SELECT count(*) FROM (SELECT 1 FROM ({}) LIMIT ?)", rows, MANY)
-        count = self._connection.execute(query.text, query.bindings).fetchall()[0][0]
-        return Driver(rows, cast("int", count))
+            return best
+        most = most if best is None else min(most, best.count)
+        query = sql("SELECT count(*) FROM (SELECT 1 FROM ({}) LIMIT ?)", rows, most)
+        count = cast("int", self._connection.execute(query.text, query.bindings).fetchall()[0][0])
+        return Driver(rows, count, fulfils) if best is None or count < best.count else best
 
     def _rows_of_match(self, match: Match, resource_type: str) -> Sql | None:
         """Return the rows that fulfil a match of equality, or None where no index finds them."""
@@ -177,15 +181,11 @@ class DriverFinder:
             self._connection.execute("SELECT 1 FROM idx_several WHERE param = ?", (param,)).fetchall()
         )
 
-    def _find_hop(self, condition: Condition, resource_type: str) -> Driver | None:
-        """Return the driver that a chain or reverse chain gives, if what it leads to is few enough."""
+    def _rows_of_hop(self, condition: Condition, resource_type: str) -> Sql | None:
+        """Return the rows that a chain or reverse chain leads to, if what it passes through is few enough."""
         if isinstance(condition, Chain):
-            rows = self._rows_of_chain(condition, resource_type)
-        elif isinstance(condition, Has):
-            rows = self._rows_of_has(condition)
-        else:
-            rows = None
-        return self._measure(rows)
+            return self._rows_of_chain(condition, resource_type)
+        return self._rows_of_has(condition) if isinstance(condition, Has) else None
 
     def _find_inner(self, condition: Condition, resource_type: str) -> Sql | None:
         """Return the few rows of another resource type that may fulfil a condition there, or None."""
@@ -223,10 +223,9 @@ class DriverFinder:
         )
 
 
-def _least(candidates: list[Driver | None]) -> Driver | None:
-    """Return the driver with the fewest rows, the first of equals."""
-    known = [candidate for candidate in candidates if candidate is not None]
-    return min(known, key=lambda driver: driver.count) if known else None
+def _is_exact(match: Match) -> bool:
+    """Say whether the rows of a match's driver are exactly those that fulfil it."""
+    return match.parameter.kind in _EXACT and not match.parameter.is_built_in
 
 
 def _rows_of_patients(patients: tuple[int, ...], resource_type: str) -> Sql:

@@ -115,7 +115,7 @@ class Inclusion:
             return None
         visible = self._conditions.visibility.visible_of_any_type("x", [target] if target else None)
         return sql(
-            "idx_fact f JOIN idx_resource x ON x.entity = f.value WHERE {} AND {} AND {}",
+            "idx_fact f CROSS JOIN idx_resource x WHERE x.entity = f.value AND {} AND {} AND {}",
             among("f.row", rows),
             among("f.param", params),
             visible,
@@ -133,7 +133,7 @@ class Inclusion:
             "x", [include.source_type] if include.source_type else None
         )
         return sql(
-            "idx_fact f INDEXED BY idx_hit JOIN idx_resource x ON x.row = f.row WHERE {} AND {} AND {}",
+            "idx_fact f INDEXED BY idx_hit CROSS JOIN idx_resource x WHERE x.row = f.row AND {} AND {} AND {}",
             among("f.param", params),
             among("f.value", entities),
             visible,

@@ -164,7 +164,11 @@ class Search:
         if driver is None:
             source = Sql("idx_resource r INDEXED BY idx_resource_type WHERE ")
         else:
-            source = sql("idx_resource r WHERE r.row IN ({}) AND ", driver.rows)
+            # CROSS JOIN makes SQLite begin with the driver's rows, whatever it believes about other indexes.
+            source = sql(
+                "(SELECT DISTINCT row FROM ({})) d CROSS JOIN idx_resource r WHERE r.row = d.row AND ",
+                driver.rows,
+            )
         where = all_of((visible, compartment, *tests))
         keys = compile_keys(conditions, branch.resource_type, self._order, "r")
         return _Part(sql("{}{}", source, where), keys)

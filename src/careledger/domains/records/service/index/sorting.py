@@ -95,9 +95,10 @@ def compile_key(conditions: Conditions, resource_type: str, key: SortKey, alias:
             column, table, join_clause = "x.folded", "idx_fact", " JOIN idx_text x ON x.id = f.value"
     if parameter.kind is Kind.URI:
         params = conditions.params(resource_type, parameter, URI)
+    # The plus keeps min and max from walking an index of all resources' values in search of this one's.
     return sql(
         f"(SELECT {end}({column}) FROM {table} f{join_clause} WHERE f.row = {alias}.row AND {{}})",
-        among("f.param", params),
+        among("+f.param", params),
     )
 
 

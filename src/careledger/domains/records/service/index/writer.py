@@ -31,7 +31,6 @@ from careledger.domains.records.service.index.schema import (
 from careledger.standards.fhir.search.compartment import find_patients
 from careledger.standards.fhir.search.extract import Extractor
 from careledger.standards.fhir.search.rows import Rows
-from careledger.standards.fhir.search.rows import Rows
 from careledger.storage.sqlite import Connection
 
 RETENTION_MS: Final = 15 * 60 * 1_000
