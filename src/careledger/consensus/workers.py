@@ -10,59 +10,19 @@ A worker that dies is replaced and given its unanswered messages again.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import multiprocessing
 import socket
-import struct
+import sys
 from collections import deque
-from multiprocessing.process import BaseProcess
 
-from nacl.bindings import crypto_sign_open
-from nacl.exceptions import CryptoError
-
+from careledger.consensus.verifier_process import HEADER
 from careledger.ledger.transaction import Transaction, signing_bytes
-from careledger.primitives.signing import PUBLIC_KEY_BYTES, SIGNATURE_BYTES
+from careledger.primitives.signing import SIGNATURE_BYTES
 
 BATCH_MAX = 512
 IN_FLIGHT_MAX = 2
 RESTARTS_MAX = 5
 
-_HEADER = struct.Struct(">I")
 _MESSAGE_BYTES = len(signing_bytes(bytes(32)))
-_ITEM_BYTES = PUBLIC_KEY_BYTES + SIGNATURE_BYTES + _MESSAGE_BYTES
-
-
-def _receive(connection: socket.socket, count: int) -> bytes | None:
-    parts = bytearray()
-    while len(parts) < count:
-        part = connection.recv(min(count - len(parts), 1 << 20))
-        if not part:
-            return None
-        parts += part
-    return bytes(parts)
-
-
-def serve_verifications(connection: socket.socket) -> None:
-    """Run the worker: a message is a count and so many items, the answer one byte for each, 1 if it stands."""
-    while True:
-        header = _receive(connection, _HEADER.size)
-        if header is None:
-            return
-        count = _HEADER.unpack(header)[0]
-        body = _receive(connection, count * _ITEM_BYTES)
-        if body is None:
-            return
-        results = bytearray(count)
-        for position in range(count):
-            start = position * _ITEM_BYTES
-            key = body[start : start + PUBLIC_KEY_BYTES]
-            # libsodium takes the signature and the message as one string, which is how the item lies
-            signed = body[start + PUBLIC_KEY_BYTES : start + _ITEM_BYTES]
-            with contextlib.suppress(CryptoError):
-                crypto_sign_open(signed, key)
-                results[position] = 1
-        connection.sendall(results)
-
 
 _Check = tuple[list[bytes], "asyncio.Future[bool]"]
 
@@ -87,7 +47,7 @@ class VerifierPool:
     """Checks the signatures of transactions in one spawned process."""
 
     def __init__(self) -> None:
-        self._process: BaseProcess | None = None
+        self._process: asyncio.subprocess.Process | None = None
         self._transport: asyncio.Transport | None = None
         self._answers = bytearray()
         self._waiting: deque[_Check] = deque()
@@ -101,12 +61,11 @@ class VerifierPool:
     async def start(self) -> None:
         """Start the worker process."""
         ours, theirs = socket.socketpair()
-        process = multiprocessing.get_context("spawn").Process(
-            target=serve_verifications, args=(theirs,), daemon=True, name="careledger-verifier"
+        command = [sys.executable, "-m", "careledger.consensus.verifier_process", str(theirs.fileno())]
+        self._process = await asyncio.create_subprocess_exec(
+            *command, pass_fds=(theirs.fileno(),), stdin=asyncio.subprocess.DEVNULL
         )
-        process.start()
         theirs.close()
-        self._process = process
         self._answers.clear()
         ours.setblocking(False)
         transport, _ = await asyncio.get_running_loop().create_connection(lambda: _Link(self), sock=ours)
@@ -118,10 +77,11 @@ class VerifierPool:
         if self._transport is not None:
             self._transport.close()
         if self._process is not None:
-            await asyncio.to_thread(self._process.join, 2)
-            if self._process.is_alive():
-                self._process.terminate()
-                await asyncio.to_thread(self._process.join, 2)
+            try:
+                await asyncio.wait_for(self._process.wait(), 2)
+            except TimeoutError:
+                self._process.kill()
+                await self._process.wait()
         for batch in (*self._in_flight, list(self._waiting)):
             for _, future in batch:
                 future.cancel()
@@ -182,7 +142,7 @@ class VerifierPool:
     def _write(self, batch: list[_Check]) -> None:
         if self._transport is not None:
             items = [item for items, _ in batch for item in items]
-            self._transport.write(_HEADER.pack(len(items)) + b"".join(items))
+            self._transport.write(HEADER.pack(len(items), _MESSAGE_BYTES) + b"".join(items))
 
     async def _restart(self) -> None:
         self._restarts += 1

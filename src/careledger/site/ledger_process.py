@@ -141,7 +141,7 @@ class LedgerProcess:
     """Everything that runs in the ledger process."""
 
     def __init__(self, paths: LedgerPaths, seed: bytes, options: LedgerOptions) -> None:
-        self._paths = paths
+        self.paths = paths
         self._seed = seed
         self._options = options
         self._replica = open_replica(paths)

@@ -22,6 +22,7 @@ from careledger.domains.records.chain.types import (
     RECORD_BATCH_SIZES,
 )
 from careledger.domains.records.service.context import SiteContext
+from careledger.domains.records.service.rows import fetch_all
 from careledger.domains.records.service.schema import (
     BATCH_ACCESS,
     BATCH_CELLS,
@@ -110,7 +111,7 @@ def insert_batch(
 
 def sign_anew(connection: Connection, site: SiteContext, row: int) -> Batch:
     """Give an expired batch a new expiry and signature over the same message."""
-    kind, message = connection.execute("SELECT kind, message FROM batch WHERE row = ?", (row,)).fetchall()[0]
+    kind, message = fetch_all(connection, "SELECT kind, message FROM batch WHERE row = ?", (row,))[0]
     now_ms = site.clock_ms()
     raw, tx_id, expires_at_ms = _sign(site, decode(message, _MESSAGES[kind]), now_ms)
     connection.execute(
@@ -132,16 +133,17 @@ def read_waiting(connection: Connection) -> list[Batch]:
     """Batches without a receipt, oldest first: what a restart goes on with."""
     return [
         Batch(*row)
-        for row in connection.execute(
+        for row in fetch_all(
+            connection,
             f"SELECT row, kind, raw, tx_id, expires_at_ms, not_before_ms FROM batch WHERE state = {WAITING} "
-            "ORDER BY row"
+            "ORDER BY row",
         )
     ]
 
 
 def read_message(connection: Connection, row: int) -> Message:
     """What a batch asks for."""
-    kind, message = connection.execute("SELECT kind, message FROM batch WHERE row = ?", (row,)).fetchall()[0]
+    kind, message = fetch_all(connection, "SELECT kind, message FROM batch WHERE row = ?", (row,))[0]
     return decode(message, _MESSAGES[kind])
 
 

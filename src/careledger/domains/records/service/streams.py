@@ -17,9 +17,10 @@ from careledger.domains.records.chain.types import CELL_CONTENTS_BYTES, compute_
 from careledger.domains.records.service.compartments import COMPARTMENTS, Compartment
 from careledger.domains.records.service.context import SiteContext
 from careledger.domains.records.service.errors import PATIENT_UNKNOWN
+from careledger.domains.records.service.rows import fetch_one, fetch_value
 from careledger.domains.records.service.schema import ENTRY_MANIFEST
 from careledger.primitives.errors import InvariantViolated, Rejected
-from careledger.primitives.identifiers import CellID, Commitment
+from careledger.primitives.identifiers import CellID, Commitment, Tag
 from careledger.storage.sqlite import Connection
 from careledger.vault.envelope import add_signature, sign_envelope
 from careledger.vault.keys import CompartmentKey, IndexKey
@@ -146,7 +147,9 @@ class Registry:
         key = IndexKey.random()
         manifest = Manifest(1, key_digest(key), CellID(bytes(32)), FIRST_EPOCH, ())
         envelope = sign_envelope(MANIFEST_PAYLOAD_TYPE, encode_manifest(manifest), self._site.records_seed)
-        return self._open_streams(connection, DIRECTORY, {Compartment.NORMAL: key}, {Compartment.NORMAL: envelope}, {})
+        return self._open_streams(
+            connection, DIRECTORY, {Compartment.NORMAL: key}, {Compartment.NORMAL: envelope}, {}
+        )
 
     def enrol(
         self, connection: Connection, patient_id: str, keys: SubjectKeys
@@ -158,7 +161,7 @@ class Registry:
         if len(keys.cell_contents) != CELL_CONTENTS_BYTES:
             raise InvariantViolated("a cell's contents are 128 bytes")
         cell = compute_cell_id(self._site.chain_id, self._site.organisation, keys.cell_contents)
-        row = connection.execute("SELECT max(row) + 1 FROM subject").fetchall()[0][0]
+        row = fetch_value(connection, "SELECT max(row) + 1 FROM subject")
         connection.execute(
             "INSERT INTO subject VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?)",
             (
@@ -197,10 +200,11 @@ class Registry:
         """Subject of a patient, if registered here."""
         subject = self._by_patient.get(patient_id)
         if subject is None:
-            row = connection.execute(
+            row = fetch_one(
+                connection,
                 "SELECT row, patient_id, cell, epoch, access_position FROM subject WHERE patient_id = ?",
                 (patient_id,),
-            ).fetchone()
+            )
             if row is None:
                 return None
             subject = Subject(*row)
@@ -212,9 +216,11 @@ class Registry:
         """Subject by its row."""
         subject = self._subjects.get(row)
         if subject is None:
-            found = connection.execute(
-                "SELECT row, patient_id, cell, epoch, access_position FROM subject WHERE row = ?", (row,)
-            ).fetchone()
+            found = fetch_one(
+                connection,
+                "SELECT row, patient_id, cell, epoch, access_position FROM subject WHERE row = ?",
+                (row,),
+            )
             if found is None:
                 raise InvariantViolated("an entry names a subject that is not there")
             subject = Subject(*found)
@@ -225,11 +231,12 @@ class Registry:
         """Current stream of a compartment."""
         stream = self._streams.get((subject, compartment))
         if stream is None:
-            found = connection.execute(
+            found = fetch_one(
+                connection,
                 "SELECT row, epoch, next_position, batch FROM stream WHERE subject = ? AND compartment = ? "
                 "ORDER BY epoch DESC LIMIT 1",
                 (subject, compartment),
-            ).fetchone()
+            )
             if found is None:
                 raise InvariantViolated("a subject has no stream for a compartment")
             row, epoch, next_position, batch = found
@@ -241,14 +248,21 @@ class Registry:
         """Stream by its row, current or of an earlier epoch."""
         stream = self._stream_rows.get(row)
         if stream is None:
-            found = connection.execute(
-                "SELECT subject, compartment, epoch, next_position, batch FROM stream WHERE row = ?", (row,)
-            ).fetchone()
+            found = fetch_one(
+                connection,
+                "SELECT subject, compartment, epoch, next_position, batch FROM stream WHERE row = ?",
+                (row,),
+            )
             if found is None:
                 raise InvariantViolated("an entry names a stream that is not there")
             subject, compartment, epoch, next_position, batch = found
             stream = self._remember(row, subject, Compartment(compartment), epoch, next_position, batch)
         return stream
+
+    @staticmethod
+    def tag_of(stream: Stream, position: int) -> Tag:
+        """Tag of a position."""
+        return tag(stream.index_key, position)
 
     def save(self, connection: Connection) -> None:
         """Write the positions and batches that changed in this transaction."""
@@ -294,13 +308,11 @@ class Registry:
         self._site.keystore.put_many(secrets)
         opened = []
         for one in compartments:
-            row = connection.execute("SELECT coalesce(max(row), 0) + 1 FROM stream").fetchall()[0][0]
+            row = fetch_value(connection, "SELECT coalesce(max(row), 0) + 1 FROM stream")
             connection.execute(
                 "INSERT INTO stream VALUES (?, ?, ?, ?, 1, 0)", (row, subject, one, FIRST_EPOCH)
             )
-            stream = Stream(
-                row, subject, one, FIRST_EPOCH, 1, 0, index_keys[one], compartment_keys[one]
-            )
+            stream = Stream(row, subject, one, FIRST_EPOCH, 1, 0, index_keys[one], compartment_keys[one])
             self._streams[subject, one] = stream
             self._stream_rows[row] = stream
             opened.append((stream, self.write_manifest(connection, stream, envelopes[one])))
@@ -318,4 +330,3 @@ class Registry:
             (stream.row, ENTRY_MANIFEST, commitment, envelope, salt),
         )
         return NewEntry(connection.last_insert_rowid(), first_tag, commitment)
-
