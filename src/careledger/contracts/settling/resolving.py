@@ -313,7 +313,8 @@ class ExpressionSettler:
         gas += costs.CALL + arguments_gas + costs.ARGUMENT * given
         arguments += binding.arguments[given:]
         if name in _ACTS:
-            self._check_declared(name, arguments, node.location)
+            first = arguments[0 if binding.order is None else binding.order.index(0)]
+            self._check_declared(name, first, node.location)
         return kind(node.location, name, arguments, binding.order), gas
 
     def _target(self, node: Call, depth: int) -> tuple[list[Formal], int, CallType] | None:
@@ -353,9 +354,8 @@ class ExpressionSettler:
             self.report.add(FaultKind.UNKNOWN_NAME, node.location, f"there is no function `{name}`")
         return None
 
-    def _check_declared(self, name: str, arguments: tuple[Expression, ...], location: Location) -> None:
+    def _check_declared(self, name: str, first: Expression, location: Location) -> None:
         """Hold what is written out in a source against what the source declares."""
-        first = arguments[0]
         if name == "fail":
             if not (isinstance(first, Literal) and isinstance(first.value, str)):
                 detail = "fail() takes a text written out, so that no value of a claim can get into it"

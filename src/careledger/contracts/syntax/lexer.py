@@ -7,7 +7,6 @@ against each other. Nothing here recurses; the cost is linear in the source.
 """
 
 import re
-from collections.abc import Iterator
 from typing import Final, NamedTuple, NoReturn
 
 from careledger.contracts.faults import ContractRefused, FaultKind, Location, Problem
@@ -119,7 +118,7 @@ def tokenize(source: str) -> list[Token]:
         )
     if len(text.encode()) > SOURCE_BYTES_MAX:
         refuse(FaultKind.SOURCE_TOO_LARGE, Location(1, 1), f"at most {SOURCE_BYTES_MAX} bytes")
-    tokens = list(_Lexer(text).tokens())
+    tokens = _Lexer(text).read()
     if len(tokens) > TOKENS_MAX:
         refuse(
             FaultKind.TOO_MANY,
@@ -139,35 +138,44 @@ class _Lexer:
         self.line_start = 0
         self.brackets: list[str] = []
         self.indents = [0]
+        self.tokens: list[Token] = []
 
-    def tokens(self) -> Iterator[Token]:
-        """Yield every token, with line structure as INDENT, DEDENT and NEWLINE."""
+    def read(self) -> list[Token]:
+        """Return every token, with line structure as INDENT, DEDENT and NEWLINE."""
+        match_at = _TOKEN.match
+        add = self.tokens.append
+        text = self.text
+        end = len(text)
         at_line_start = True
-        while self.position < len(self.text):
+        while self.position < end:
             if at_line_start:
                 at_line_start = False
-                yield from self._indentation()
+                self._indentation()
                 continue
-            match = _TOKEN.match(self.text, self.position)
+            match = match_at(text, self.position)
             if match is None:
                 self._refuse_character()
             group = match.lastgroup
-            if group == "quote":
-                yield self._text(match.group())
+            if group in ("space", "comment"):
+                self.position = match.end()
                 continue
-            location = self._location()
+            word = match.group()
+            if group == "quote":
+                add(self._text(word))
+                continue
+            location = Location(self.line, self.position - self.line_start + 1)
             self.position = match.end()
-            if group == "newline":
+            if group == "name":
+                add(self._name(word, location))
+            elif group == "operator":
+                add(self._operator(word, location))
+            elif group == "number":
+                add(Token(NUMBER, word, location, _number(word, location)))
+            else:
                 self._advance_line()
                 if not self.brackets:
-                    yield Token(NEWLINE, "", location)
+                    add(Token(NEWLINE, "", location))
                     at_line_start = True
-            elif group == "name":
-                yield self._name(match.group(), location)
-            elif group == "number":
-                yield Token(NUMBER, match.group(), location, _number(match.group(), location))
-            elif group == "operator":
-                yield self._operator(match.group(), location)
         if self.brackets:
             refuse(
                 FaultKind.SYNTAX,
@@ -175,8 +183,9 @@ class _Lexer:
                 f"a bracket is still open; `{self.brackets[-1]}` is missing",
             )
         for _ in self.indents[1:]:
-            yield Token(DEDENT, "", self._location())
-        yield Token(END, "", self._location())
+            add(Token(DEDENT, "", self._location()))
+        add(Token(END, "", self._location()))
+        return self.tokens
 
     def _location(self) -> Location:
         return Location(self.line, self.position - self.line_start + 1)
@@ -185,7 +194,7 @@ class _Lexer:
         self.line += 1
         self.line_start = self.position
 
-    def _indentation(self) -> Iterator[Token]:
+    def _indentation(self) -> None:
         """Skip lines without code, then compare the indentation with that of the lines before."""
         while True:
             match = _TOKEN.match(self.text, self.position)
@@ -203,18 +212,18 @@ class _Lexer:
             if len(self.indents) > NESTING_MAX:
                 refuse(FaultKind.TOO_NESTED, location, FaultKind.TOO_NESTED.words)
             self.indents.append(width)
-            yield Token(INDENT, "", location)
+            self.tokens.append(Token(INDENT, "", location))
         while width < self.indents[-1]:
             self.indents.pop()
             if width > self.indents[-1]:
                 refuse(FaultKind.SYNTAX, location, "the indentation matches no line above")
-            yield Token(DEDENT, "", location)
+            self.tokens.append(Token(DEDENT, "", location))
 
     def _name(self, word: str, location: Location) -> Token:
-        if self.text[self.position] in "\"'":
-            refuse(FaultKind.NOT_IN_LANGUAGE, location, f"texts have no prefix such as `{word[:8]}`")
         if word in KEYWORDS:
             return Token(KEYWORD, word, location)
+        if self.text[self.position] in "\"'":
+            refuse(FaultKind.NOT_IN_LANGUAGE, location, f"texts have no prefix such as `{word[:8]}`")
         if word.startswith("_"):
             refuse(FaultKind.NAME_REFUSED, location, "names cannot begin with `_`")
         if len(word) > NAME_LENGTH_MAX:
