@@ -35,13 +35,14 @@ from careledger.domains.records.service.outbox import (
     mark_committed,
 )
 from careledger.domains.records.service.package import Method
-from careledger.domains.records.service.rows import fetch_all, fetch_one, fetch_value
+from careledger.domains.records.service.rows import fetch_all, fetch_one
 from careledger.domains.records.service.schema import BATCH_CELLS, BATCH_RECORDS, ENTRY_RECORD
 from careledger.domains.records.service.streams import (
     DIRECTORY,
     NewEntry,
     PatientKeys,
     Registry,
+    RowNumbers,
     Stream,
     Subject,
 )
@@ -122,7 +123,7 @@ class Group:
         self._sealed: dict[int, SealedVersion] = {}
         self._indexed: list[IndexedResource | Removal] = []
         self._cells: list[tuple[bytes, int]] = []
-        self._next_row = fetch_value(connection, "SELECT coalesce(max(row), 0) + 1 FROM entry")
+        self._rows = RowNumbers(connection)
         self.waiting = waiting
         self.queued = queued
         self.result = GroupResult()
@@ -255,8 +256,7 @@ class Group:
         sealed = seal_version(
             self._site, stream, change=change, version=plan.version, updated_ms=self._now_ms
         )
-        row = self._next_row
-        self._next_row += 1
+        row = self._rows.take()
         self._sealed[row] = sealed
         self._new[stream.row].append((NewEntry(row, sealed.tag, sealed.commitment), ticket))
         self.result.tickets[ticket].left += 1
@@ -280,11 +280,10 @@ class Group:
 
     def _enrol(self, change: Change, ticket: int) -> Subject:
         keys = change.enrolment or self._patient_keys.enrol(change.resource_id)
-        subject, opened = self._registry.enrol(self._connection, change.resource_id, keys)
+        subject, opened = self._registry.enrol(self._connection, self._rows, change.resource_id, keys)
         for stream, entry in opened:
             self._new[stream.row].append((entry, ticket))
             self.result.tickets[ticket].left += 1
-        self._next_row = max(self._next_row, *(entry.row + 1 for _, entry in opened))
         self._cells.append((keys.cell_contents, ticket))
         self.result.tickets[ticket].left += 1
         return subject

@@ -1,6 +1,7 @@
 """Tables of the record service in a site's database, besides the index's own.
 
-All SQL that creates them is here. `state` of a batch: 0 waiting, 1 committed, 2 abandoned. An entry without a batch (0) is
+All SQL that creates them is here. `state` of a batch: 0 waiting, 1 committed, 2 abandoned. An entry without a
+batch (0) is
 queued: durable, sealed, and not yet in any ledger transaction, because an earlier entry of its stream is
 still under way.
 """

@@ -119,6 +119,19 @@ class NewEntry:
     commitment: bytes
 
 
+class RowNumbers:
+    """Row numbers of new entries within one transaction, given out before the rows are written."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._next = int(fetch_value(connection, "SELECT coalesce(max(row), 0) + 1 FROM entry"))
+
+    def take(self) -> int:
+        """Next number."""
+        number = self._next
+        self._next += 1
+        return number
+
+
 class Registry:
     """Subjects and current streams as the writer thread knows them."""
 
@@ -147,12 +160,13 @@ class Registry:
         key = IndexKey.random()
         manifest = Manifest(1, key_digest(key), CellID(bytes(32)), FIRST_EPOCH, ())
         envelope = sign_envelope(MANIFEST_PAYLOAD_TYPE, encode_manifest(manifest), self._site.records_seed)
+        rows = RowNumbers(connection)
         return self._open_streams(
-            connection, DIRECTORY, {Compartment.NORMAL: key}, {Compartment.NORMAL: envelope}, {}
+            connection, rows, DIRECTORY, {Compartment.NORMAL: key}, {Compartment.NORMAL: envelope}, {}
         )
 
     def enrol(
-        self, connection: Connection, patient_id: str, keys: SubjectKeys
+        self, connection: Connection, rows: RowNumbers, patient_id: str, keys: SubjectKeys
     ) -> tuple[Subject, list[tuple[Stream, NewEntry]]]:
         """Register a patient: subject, cell, and every compartment's stream with its manifest.
 
@@ -183,7 +197,7 @@ class Registry:
             for compartment, envelope in keys.manifests.items()
         }
         secrets = {access_key_name(row): keys.access_key.reveal()}
-        return subject, self._open_streams(connection, row, keys.index_keys, envelopes, secrets)
+        return subject, self._open_streams(connection, rows, row, keys.index_keys, envelopes, secrets)
 
     def subject_of(self, connection: Connection, patient_id: str) -> Subject:
         """Subject of a patient.
@@ -294,6 +308,7 @@ class Registry:
     def _open_streams(
         self,
         connection: Connection,
+        rows: RowNumbers,
         subject: int,
         index_keys: dict[Compartment, IndexKey],
         envelopes: dict[Compartment, bytes],
@@ -315,18 +330,19 @@ class Registry:
             stream = Stream(row, subject, one, FIRST_EPOCH, 1, 0, index_keys[one], compartment_keys[one])
             self._streams[subject, one] = stream
             self._stream_rows[row] = stream
-            opened.append((stream, self.write_manifest(connection, stream, envelopes[one])))
+            opened.append((stream, self.write_manifest(connection, rows, stream, envelopes[one])))
         return opened
 
     @staticmethod
-    def write_manifest(connection: Connection, stream: Stream, envelope: bytes) -> NewEntry:
+    def write_manifest(connection: Connection, rows: RowNumbers, stream: Stream, envelope: bytes) -> NewEntry:
         """Put a manifest at position 0 of its stream."""
         first_tag = tag(stream.index_key, 0)
         salt = new_salt()
         commitment: Commitment = manifest_commitment(first_tag, salt, envelope)
+        row = rows.take()
         connection.execute(
-            "INSERT INTO entry (stream, position, kind, commitment, batch, sealed, secret) "
-            "VALUES (?, 0, ?, ?, 0, ?, ?)",
-            (stream.row, ENTRY_MANIFEST, commitment, envelope, salt),
+            "INSERT INTO entry (row, stream, position, kind, commitment, batch, sealed, secret) "
+            "VALUES (?, ?, 0, ?, ?, 0, ?, ?)",
+            (row, stream.row, ENTRY_MANIFEST, commitment, envelope, salt),
         )
-        return NewEntry(connection.last_insert_rowid(), first_tag, commitment)
+        return NewEntry(row, first_tag, commitment)
