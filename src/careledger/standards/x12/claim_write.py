@@ -33,6 +33,9 @@ from careledger.standards.x12.writing import Endpoint, SetWriter, Stamp, write_i
 _CLAIMS_MAX = 5_000
 """Claims of one transaction set, as the implementations recommend."""
 
+_LEVEL_CLAIMS_MAX = 100
+"""Claims of one subscriber or patient level; further ones start the level again."""
+
 
 class _Levels:
     """Numbers the hierarchical levels of one transaction set."""
@@ -145,7 +148,9 @@ def _write_set(submission: Submission, claims: Sequence[Claim], table: Transacti
         number, level = levels.start("", "20", has_children=True)
         _fill_billing(level, billing)
         for _, group in groupby(billed, key=lambda claim: (claim.subscriber, claim.payer)):
-            level.nest(_subscriber_level(levels, number, list(group)))
+            covered = list(group)
+            for at in range(0, len(covered), _LEVEL_CLAIMS_MAX):
+                level.nest(_subscriber_level(levels, number, covered[at : at + _LEVEL_CLAIMS_MAX]))
         root.nest(level)
     writer = SetWriter(table.set_id, table.versions[0])
     write_draft(root, table.root, writer, is_root=True)
