@@ -13,8 +13,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import msgspec
-
 from careledger import __version__
 from careledger.ledger.errors import DUPLICATE
 from careledger.ledger.execution import (
@@ -27,15 +25,10 @@ from careledger.ledger.execution import (
     select_active,
 )
 from careledger.ledger.genesis import read_genesis, write_genesis_state
-from careledger.ledger.history import EMPTY_FRONTIER, HistoryLeaf, append_leaf
 from careledger.ledger.meta import (
-    LEAF_INDEX,
     POSITION_KEY,
-    TX_INDEX,
     Position,
     decode_position,
-    encode_position,
-    height_key,
 )
 from careledger.ledger.migration import run_migrations
 from careledger.ledger.port import (
@@ -48,21 +41,15 @@ from careledger.ledger.port import (
     InitChainResponse,
     TxResult,
 )
-from careledger.ledger.receipt import receipts_root
-from careledger.ledger.retention import prune_batch
-from careledger.ledger.seen import SeenBlock, expired_entries, minute_of, seen_key
+from careledger.ledger.seen import SeenBlock, minute_of, seen_key
 from careledger.ledger.verification import Verifier
-from careledger.primitives.codec import encode, encode_list
+from careledger.primitives.codec import encode
 from careledger.primitives.errors import InvariantViolated, Rejected
-from careledger.primitives.hashing import EMPTY_ROOT
 from careledger.sdk.context import StateReader
 from careledger.sdk.module import Module, ValidatorUpdate
 from careledger.state.overlay import Overlay
 from careledger.state.store import (
-    EVENTS,
-    HISTORY,
     META,
-    RECEIPTS,
     SEEN,
     Reader,
     Tables,
@@ -182,24 +169,8 @@ class Application:
             overlay = Overlay(TableView(reader))
             write_genesis_state(document, overlay, self._available, batch)
             validators = self._governance.validators(overlay)
-            changes = overlay.changes()
-            update = self._tree.compute(changes, reader, 0)
-        update.add_to(batch)
-        leaf = HistoryLeaf(0, document.genesis_time_ms, update.root, EMPTY_ROOT)
-        frontier, puts = append_leaf(EMPTY_FRONTIER, leaf)
-        batch.update(HISTORY, puts)
-        batch.put(LEAF_INDEX, height_key(0), height_key(0))
-        position = Position(
-            chain_id=document.chain_id,
-            height=request.initial_height - 1,
-            time_ms=document.genesis_time_ms,
-            state_root=update.root,
-            state_height=0,
-            frontier=frontier,
-            buckets_log2=document.buckets_log2,
-            pruned_below=0,
-        )
-        batch.put(META, POSITION_KEY, encode_position(position))
+            update = self._tree.compute(overlay.changes(), reader, 0)
+        position = add_genesis(batch, document, update, initial_height=request.initial_height)
         self._tables.write(batch)
         self._tree.install(update)
         self._position = position
@@ -220,8 +191,10 @@ class Application:
         with self._tables.snapshot() as reader:
             if reader.get(SEEN, seen_key(minute_of(content.expires_at_ms), prepared.transaction.tx_id)):
                 raise Rejected(DUPLICATE)
-        if len(self._prepared) < _PREPARED_MAX:
-            self._prepared[raw] = (self.active, prepared)
+        self._prepared[raw] = (self.active, prepared)
+        if len(self._prepared) > _PREPARED_MAX:
+            # The oldest goes: an engine may never bring it into a block.
+            del self._prepared[next(iter(self._prepared))]
         return prepared
 
     def forget_prepared(self, raw: bytes) -> None:
@@ -276,16 +249,23 @@ class Application:
         if request.height != before.height + 1:
             raise InvariantViolated(f"block {request.height} follows {before.height}")
         if not request.txs:
-            after = _moved(before, height=request.height, time_ms=request.time_ms)
-            self._pending = _Pending(after, _position_batch(after), None, ())
+            after = move_position(before, height=request.height, time_ms=request.time_ms)
+            self._pending = _Pending(after, build_position_batch(after), None, ())
             return FinalizeBlockResponse(tx_results=(), app_hash=after.app_hash)
         with self._tables.snapshot() as reader:
             execution, updates = self._execute(reader, request)
             changes = execution.overlay.changes()
             tree_update = self._tree.compute(changes, reader, request.height)
             encoded = tuple(encode(receipt) for receipt in execution.receipts)
-            after, batch = self._block_batch(reader, request, execution, encoded, tree_update)
-        tree_update.add_to(batch)
+            after, batch = build_block_batch(
+                reader,
+                before=before,
+                request=request,
+                execution=execution,
+                encoded=encoded,
+                tree_update=tree_update,
+                limits=self.limits,
+            )
         self._pending = _Pending(after, batch, tree_update, encoded)
         return FinalizeBlockResponse(
             tx_results=tuple(
@@ -375,46 +355,6 @@ class Application:
         except Rejected as rejection:
             return rejection
 
-    def _block_batch(
-        self,
-        reader: Reader,
-        request: FinalizeBlockRequest,
-        execution: BlockExecution,
-        encoded: tuple[bytes, ...],
-        tree_update: TreeUpdate,
-    ) -> tuple[Position, WriteBatch]:
-        before = self.position
-        leaf = HistoryLeaf(request.height, request.time_ms, tree_update.root, receipts_root(encoded))
-        frontier, puts = append_leaf(before.frontier, leaf)
-        batch = WriteBatch()
-        batch.update(HISTORY, puts)
-        key = height_key(request.height)
-        batch.put(LEAF_INDEX, key, height_key(before.frontier.size))
-        batch.put(RECEIPTS, key, encode_list(encoded))
-        batch.update(
-            TX_INDEX, ((tx_id, key + index.to_bytes(4, "big")) for index, tx_id in execution.processed)
-        )
-        if execution.events:
-            batch.put(EVENTS, key, encode(execution.events))
-        batch.update(SEEN, execution.seen.puts)
-        for seen in expired_entries(lambda start, end: reader.scan(SEEN, start, end), request.time_ms):
-            batch.delete(SEEN, seen)
-        pruned_below = prune_batch(
-            reader, batch, pruned_below=before.pruned_below, time_ms=request.time_ms, limits=self.limits
-        )
-        after = Position(
-            chain_id=before.chain_id,
-            height=request.height,
-            time_ms=request.time_ms,
-            state_root=tree_update.root,
-            state_height=before.state_height if tree_update.is_empty else request.height,
-            frontier=frontier,
-            buckets_log2=before.buckets_log2,
-            pruned_below=pruned_below,
-        )
-        batch.put(META, POSITION_KEY, encode_position(after))
-        return after, batch
-
     def _load_position(self) -> Position | None:
         with self._tables.snapshot() as reader:
             raw = reader.get(META, POSITION_KEY)
@@ -430,14 +370,3 @@ class Application:
         current = self._active
         if current is None or {m.name: m.version for m in current.modules} != dict(versions):
             self._active = select_active(self._available, versions)
-
-
-def _moved(before: Position, *, height: int, time_ms: int) -> Position:
-    """Position after a block without transactions: the application hash stays."""
-    return msgspec.structs.replace(before, height=height, time_ms=time_ms)
-
-
-def _position_batch(position: Position) -> WriteBatch:
-    batch = WriteBatch()
-    batch.put(META, POSITION_KEY, encode_position(position))
-    return batch
