@@ -31,6 +31,12 @@ from careledger.ledger.meta import (
     decode_position,
 )
 from careledger.ledger.migration import run_migrations
+from careledger.ledger.persistence import (
+    add_genesis,
+    build_block_batch,
+    build_position_batch,
+    move_position,
+)
 from careledger.ledger.port import (
     CheckTxResponse,
     CommitResponse,
