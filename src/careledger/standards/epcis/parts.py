@@ -44,6 +44,12 @@ _ACTIONS = frozenset(("ADD", "OBSERVE", "DELETE"))
 read_disposition = word_reader(Kind.DISPOSITION)
 
 
+def _report_missing(value: object, scope: Scope, at: str, message: str) -> None:
+    """Report a missing member, unless the whole value is not an object, which was reported before."""
+    if type(value) is dict:
+        scope.report(ProblemCode.MISSING_FIELD, at, message)
+
+
 def read_action(value: object, scope: Scope, at: str) -> str:
     """Read the action of an event."""
     if type(value) is str and value in _ACTIONS:
@@ -78,7 +84,7 @@ def read_place(value: object, scope: Scope, at: str) -> Place:
             return known
     attributes, extensions = read_members(value, _PLACE_FIELDS, scope, at)
     if "id" not in attributes:
-        scope.report(ProblemCode.MISSING_FIELD, f"{at}/id", "the identifier of the place is missing")
+        _report_missing(value, scope, f"{at}/id", "the identifier of the place is missing")
         attributes["id"] = read_identifier("urn:x:missing", scope, at)
     return construct(Place, attributes, extensions)
 
@@ -97,7 +103,7 @@ def read_error_declaration(value: object, scope: Scope, at: str) -> ErrorDeclara
     """Read the declaration that an earlier event was wrong."""
     attributes, extensions = read_members(value, _ERROR_FIELDS, scope, at)
     if "declaration_time" not in attributes:
-        scope.report(ProblemCode.MISSING_FIELD, f"{at}/declarationTime", "the time of declaration is missing")
+        _report_missing(value, scope, f"{at}/declarationTime", "the time of declaration is missing")
         return None
     return construct(ErrorDeclaration, attributes, extensions)
 
@@ -123,7 +129,7 @@ _QUANTITY_FIELDS: dict[str, tuple[str, Reader]] = {
 def _read_quantity(value: object, scope: Scope, at: str) -> Quantity:
     attributes = _closed(value, _QUANTITY_FIELDS, scope, at)
     if "epc_class" not in attributes:
-        scope.report(ProblemCode.MISSING_FIELD, f"{at}/epcClass", "the class is missing")
+        _report_missing(value, scope, f"{at}/epcClass", "the class is missing")
         attributes["epc_class"] = read_identifier("urn:x:missing", scope, at)
     quantity = construct(Quantity, attributes)
     if quantity.quantity is not None and quantity.quantity < 0:
@@ -149,7 +155,7 @@ _PARTY_WORDS = frozenset(VOCABULARIES[Kind.PARTY_TYPE].words)
 def _read_transaction(value: object, scope: Scope, at: str) -> Transaction | None:
     attributes = _closed(value, _TRANSACTION_FIELDS, scope, at)
     if "id" not in attributes:
-        scope.report(ProblemCode.MISSING_FIELD, f"{at}/bizTransaction", "the transaction is missing")
+        _report_missing(value, scope, f"{at}/bizTransaction", "the transaction is missing")
         return None
     return construct(Transaction, attributes)
 
@@ -192,7 +198,7 @@ def party_reader(name: str) -> Reader:
         attributes = _closed(value, fields, scope, at)
         for key, (attribute, _) in fields.items():
             if attribute not in attributes:
-                scope.report(ProblemCode.MISSING_FIELD, f"{at}/{key}", f"{key} is missing")
+                _report_missing(value, scope, f"{at}/{key}", f"{key} is missing")
         return construct(Party, attributes) if len(attributes) == len(fields) else None
 
     def plain_party(value: object) -> Party | None:
