@@ -20,9 +20,9 @@ STAYS = write_claims([stay()], STAMP, sender=CLINIC, receiver=PLAN)
 REMITTANCE = write_remittances([remittance()], STAMP, sender=PLAN, receiver=CLINIC)
 
 
-def answer(data: bytes, **options: Limits) -> Acknowledgement:
+def answer(data: bytes, limits: Limits | None = None) -> Acknowledgement:
     """Return the one acknowledgement of an input."""
-    (only,) = acknowledge(data, **options)
+    (only,) = acknowledge(data, limits)
     return only
 
 
@@ -174,6 +174,9 @@ def test_a_faulty_set_is_rejected_by_ik5(code: str, spoil: Callable[[str], str])
     assert code in ik5[2:]
 
 
+STREET, TOWN = "~N3*4 Quay Street*Floor 2", "~N4*Millport*OH*432150001"
+PAYERS = "~NM1*PR*2*A*****PI*B" * 2
+
 SEGMENT_ROWS = [
     ("1", "unknown segment", change("~HI*", "~ZQ9*1~HI*"), 21, "???", "2300"),
     ("1", "no identifier", change("~PER*IC", "~*IC"), 4, "???", "1000A"),
@@ -183,11 +186,11 @@ SEGMENT_ROWS = [
     ("3", "no street", drop("N3*"), 9, "N3", "2010AA"),
     ("3", "no billing party", drop("NM1*85"), 11, "NM1", "2010AA"),
     ("3", "no diagnosis", drop("HI*", RICH), 35, "HI", "2300"),
-    ("4", "two payers", change("~NM1*PR*2*Orchard Plan*****PI*ORCH01", "~NM1*PR*2*A*****PI*B" * 2), 19, "NM1", "2010BB"),
+    ("4", "two payers", change("~NM1*PR*2*Orchard Plan*****PI*ORCH01", PAYERS), 19, "NM1", "2010BB"),
     ("5", "two tax numbers", change("~REF*EI*990000001", "~REF*EI*990000001~REF*EI*990000002"), 12, "REF", "2010AA"),
     ("5", "two headers", change("~NM1*41", "~BHT*0019*00*B78*20260301*1815*CH~NM1*41"), 3, "BHT", "HEADER"),
     ("6", "a remittance's segment", change("~HI*", "~CLP*1~HI*"), 21, "CLP", "2300"),
-    ("7", "town before street", change("~N3*4 Quay Street*Floor 2~N4*Millport*OH*432150001", "~N4*Millport*OH*432150001~N3*4 Quay Street"), 10, "N3", "2010AA"),
+    ("7", "town before street", change(STREET + TOWN, TOWN + STREET), 10, "N3", "2010AA"),
     ("7", "date after references", change("~HI*", "~DTP*439*D8*20260101~HI*"), 21, "DTP", "2300"),
 ]  # fmt: skip
 
@@ -231,7 +234,7 @@ ELEMENT_ROWS = [
     ("8", "period upside down", change("RD8*20260220-20260221", "RD8*20260222-20260221", RICH), "DTP", "2400", 3, 0),
     ("8", "date of a fact", change("BH:A1:D8:20260210", "BH:A1:D8:20260299", STAYS), "HI", "2300", 1, 4),
     ("9", "header's time", change("*1815*CH", "*1875*CH"), "BHT", "HEADER", 5, 0),
-    ("10", "state and subdivision", change("N4*Millport*OH*432150001", "N4*Millport*OH*432150001*US***ABC"), "N4", "2010AA", 7, 0),
+    ("10", "state and subdivision", change(TOWN, TOWN + "*US***ABC"), "N4", "2010AA", 7, 0),
     ("12", "repeated", change("Front desk", "Front^desk"), "PER", "1000A", 2, 0),
     ("13", "too many components", change("11:B:1*", "11:B:1:1*"), "CLM", "2300", 5, 0),
     ("13", "a composite where none is", change("Front desk", "Front:desk"), "PER", "1000A", 2, 0),

@@ -96,9 +96,8 @@ def test_a_claim_that_contradicts_itself_is_rejected(spoil: Callable[[Claim], Cl
     answer = answer_claim(spoiled, "P1")
     assert not answer.is_accepted
     assert answer.payer_control_number == ""
-    assert ["U"] == [
-        segment[3] for segment in write([answer]) if segment[0] == "STC" and segment[1].startswith("A7")
-    ]
+    said = [segment[3] for segment in write([answer]) if segment[0] == "STC" and segment[1].startswith("A7")]
+    assert said == ["U"]
 
 
 def test_parties_without_such_an_identifier_are_left_alone() -> None:

@@ -149,7 +149,7 @@ def claim(serial: int = 1, **details: object) -> Claim:
 
 
 def rich_claim() -> Claim:
-    """Return a professional claim with nearly everything the model has: another payer, a drug, notes, carried segments."""
+    """Return a professional claim with nearly everything: another payer, a drug, notes, carried segments."""
     other_payer = Party(
         role="PR",
         name="Harbour Mutual",
