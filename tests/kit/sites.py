@@ -96,7 +96,10 @@ async def running_site(
     """A site whose write path runs."""
     context = open_site(folder, process, slug, settings)
     writer = RecordWriter(
-        context, extractor=Extractor(f"http://{slug}.example/fhir/"), patient_keys=LocalWallets(context)
+        context,
+        extractor=Extractor(f"http://{slug}.example/fhir/"),
+        patient_keys=LocalWallets(context),
+        link_key=bytes(32),
     )
     await writer.start()
     try:

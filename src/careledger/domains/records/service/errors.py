@@ -33,3 +33,6 @@ PATIENT_DELETED = SERVICE_CODES.define(
     Category.CONFLICT,
     "A patient with a record cannot be deleted; erasure has a procedure of its own.",
 )
+ERASURE_HELD = SERVICE_CODES.define(
+    10, "ERASURE_HELD", Category.CONFLICT, "A duty to keep the record stands against its erasure."
+)

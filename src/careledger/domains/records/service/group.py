@@ -23,7 +23,8 @@ from careledger.domains.records.service.errors import (
     RESOURCE_UNKNOWN,
     VERSION_CONFLICT,
 )
-from careledger.domains.records.service.index.writer import IndexedResource, IndexWriter, Removal
+from careledger.domains.records.service.index.index import Index
+from careledger.domains.records.service.index.writer import IndexedResource, Removal
 from careledger.domains.records.service.labels import choose_compartment
 from careledger.domains.records.service.outbox import (
     BATCH_ENTRIES_MAX,
@@ -104,7 +105,7 @@ class Group:
         *,
         site: SiteContext,
         registry: Registry,
-        index: IndexWriter,
+        index: Index,
         extractor: Extractor,
         patient_keys: PatientKeys,
         waiting: set[int],

@@ -21,8 +21,8 @@ from careledger.domains.records.service.versions import seal_context
 from careledger.primitives.errors import InvariantViolated, Rejected
 from careledger.primitives.identifiers import Commitment
 from careledger.storage.sqlite import Connection
-from careledger.vault.errors import KeyNotHeld
-from careledger.vault.keys import CompartmentKey, IndexKey
+from careledger.vault.errors import KeyNotHeld, WrapBroken
+from careledger.vault.keys import CompartmentKey, IndexKey, RecordKey
 from careledger.vault.sealing import open_sealed
 from careledger.vault.wrapping import WrapContext, unwrap_record_key
 
@@ -162,10 +162,21 @@ class RecordStore:
         """Unseal a version to the bytes whose hash its leaf commits to; see `open`."""
         if stored.sealed is None or stored.wrapped is None:
             raise Rejected(ERASED)
-        keys = self.stream_keys(stored.stream)
-        key = unwrap_record_key(stored.wrapped, keys.compartment_key, wrap_context_of(keys, stored))
+        try:
+            key = self._unwrap(stored, stored.wrapped)
+        except WrapBroken:
+            # The compartment's key may have changed since it was cached, or be about to: an erasure.
+            self._streams.pop(stored.stream, None)
+            key = self._unwrap(self.vread(stored.resource_type, stored.resource_id, stored.version), None)
         context = seal_context(self._site, stored.resource_type, stored.resource_id, stored.version)
         return open_sealed(stored.sealed, key, context=context)
+
+    def _unwrap(self, stored: StoredVersion, wrapped: bytes | None) -> RecordKey:
+        wrapped = wrapped or stored.wrapped
+        if wrapped is None:
+            raise Rejected(ERASED)
+        keys = self.stream_keys(stored.stream)
+        return unwrap_record_key(wrapped, keys.compartment_key, wrap_context_of(keys, stored))
 
     def stream_keys(self, row: int) -> StreamKeys:
         """Keys of a stream.

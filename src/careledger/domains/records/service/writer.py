@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from careledger.domains.records.chain import keeper
-from careledger.domains.records.service import schema
+from careledger.domains.records.service import erasure, schema
 from careledger.domains.records.service.changes import (
     Change,
     Condition,
@@ -25,12 +25,14 @@ from careledger.domains.records.service.changes import (
     Written,
 )
 from careledger.domains.records.service.context import SiteContext
+from careledger.domains.records.service.erasure import Basis, Erased, Eraser
 from careledger.domains.records.service.errors import QUEUE_FULL
 from careledger.domains.records.service.group import Group, GroupResult
+from careledger.domains.records.service.index.index import Index
 from careledger.domains.records.service.index.schema import COMPONENT as INDEX_COMPONENT
 from careledger.domains.records.service.index.schema import MIGRATIONS as INDEX_MIGRATIONS
-from careledger.domains.records.service.index.writer import IndexWriter
 from careledger.domains.records.service.outbox import Batch, insert_batch, read_waiting
+from careledger.domains.records.service.recovery import RESTORED, find_place_again, is_marked
 from careledger.domains.records.service.repair import repair_batch
 from careledger.domains.records.service.rows import fetch_value
 from careledger.domains.records.service.streams import PatientKeys, Registry
@@ -54,13 +56,33 @@ T = TypeVar("T")
 class RecordWriter:
     """Writes a site's records. Use `start`, then `write`, then `stop`."""
 
-    def __init__(self, site: SiteContext, *, extractor: Extractor, patient_keys: PatientKeys) -> None:
+    def __init__(
+        self,
+        site: SiteContext,
+        *,
+        extractor: Extractor,
+        patient_keys: PatientKeys,
+        link_key: bytes,
+        cut_backups: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Build the write path.
+
+        Args:
+            site: who and where.
+            extractor: finds index rows in resources.
+            patient_keys: gives keys for patients who bring none.
+            link_key: authenticates page links of searches.
+            cut_backups: replaces key backups after an erasure.
+        """
         self._site = site
         self._extractor = extractor
         self._patient_keys = patient_keys
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"{site.slug}-writer")
         self.registry = Registry(site)
-        self._index: IndexWriter | None = None
+        self._link_key = link_key
+        self._cut_backups = cut_backups
+        self._index: Index | None = None
+        self._eraser: Eraser | None = None
         self._requests: list[WriteRequest] = []
         self._requested = asyncio.Event()
         self._work = asyncio.Event()
@@ -170,6 +192,30 @@ class RecordWriter:
         self._submitter.start(batch)
         return ticket
 
+    async def erase(self, resource_type: str, resource_id: str, *, basis: Basis, decided_by: str) -> Erased:
+        """Erase every version of a resource, in this store and in every backup.
+
+        Raises:
+            Rejected: ERASURE_HELD, RESOURCE_UNKNOWN.
+        """
+        eraser = self._eraser
+        if eraser is None:
+            raise RuntimeError("the writer was not started")
+        return await self._run(
+            lambda: eraser.erase(resource_type, resource_id, basis=basis, decided_by=decided_by)
+        )
+
+    @property
+    def index(self) -> Index:
+        """The search index; written by this writer's thread only.
+
+        Raises:
+            RuntimeError: The writer was not started.
+        """
+        if self._index is None:
+            raise RuntimeError("the writer was not started")
+        return self._index
+
     @property
     def pending_batches(self) -> int:
         """Batches that have no receipt yet."""
@@ -268,9 +314,15 @@ class RecordWriter:
         database = self._site.database
         database.migrate(INDEX_COMPONENT, INDEX_MIGRATIONS)
         database.migrate(schema.COMPONENT, schema.MIGRATIONS)
+        database.migrate(erasure.COMPONENT, erasure.MIGRATIONS)
         with database.immediate() as connection:
-            self._index = IndexWriter(connection, self._extractor)
+            self._index = Index(connection, self._link_key, extractor=self._extractor)
             self.registry.open_directory(connection)
+            is_restored = is_marked(connection, RESTORED)
+        self._eraser = Eraser(self._site, self.registry, self._index, cut_backups=self._cut_backups)
+        self._eraser.resume()
+        if is_restored:
+            find_place_again(self._site, self.registry, self._index, self._find_entry)
 
     def _write_group(
         self,
