@@ -33,13 +33,16 @@ def read_minor(text: str) -> int:
     Raises:
         ValueError: If `text` is no amount or has a fraction of a minor unit.
     """
-    # The two usual forms first; everything else takes the long way.
+    # The usual forms first; everything else takes the long way.
     whole, point, decimals = text.partition(".")
     if whole.isdecimal() and text.isascii() and len(text) < _DIGITS_MAX:
         if not point:
             return int(whole) * 100
-        if len(decimals) == 2 and decimals.isdecimal():
-            return int(whole + decimals)
+        if decimals.isdecimal():
+            if len(decimals) == 2:
+                return int(whole + decimals)
+            if len(decimals) == 1:
+                return int(whole + decimals) * 10
     return _scaled(text, 2)
 
 

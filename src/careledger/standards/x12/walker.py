@@ -117,7 +117,7 @@ class Walker:
     ) -> SegmentSpec:
         """Put a segment where it belongs, closing and opening loops."""
         stack = self.stack
-        while len(stack) - 1 > depth:
+        for _ in range(len(stack) - 1 - depth):
             self._close(position)
         loop = stack[depth]
         if spec.group > loop.group:
