@@ -219,18 +219,67 @@ _CONVERTERS: dict[str, _Converter] = {
 }
 
 
-def locate(element: _Element, place: str) -> _Element:
-    """Find the element that a place such as `epcList/3` names, or the nearest one around it."""
-    tokens = [token.replace("~1", "/").replace("~0", "~") for token in place.split("/")] if place else []
-    while tokens:
-        token = tokens.pop(0)
-        children = list(_flattened(element))
-        number = token
-        if not token.isdecimal():
-            children = [child for child in children if child.tag == token]
-            # Repeated elements without a list around them, such as sensor reports: the number picks one.
-            number = tokens.pop(0) if len(children) > 1 and tokens and tokens[0].isdecimal() else "0"
-        if int(number) >= len(children):
-            return element
-        element = children[int(number)]
-    return element
+_Located: TypeAlias = tuple[_Element, str]
+
+
+class Locator:
+    """Finds the elements that problems of one event are about.
+
+    Lists of children are kept, since a long list of identifiers may hold a problem in every entry.
+
+    Args:
+        element: the event element.
+        xpath: its path from the root.
+    """
+
+    def __init__(self, element: _Element, xpath: str) -> None:
+        self._event = (element, xpath)
+        self._children: dict[str, list[_Located]] = {}
+        self._named: dict[tuple[str, str], list[_Located]] = {}
+
+    def locate(self, place: str) -> tuple[str, int]:
+        """Give XPath and line of the element that a place such as `epcList/3` names, or the nearest around it."""
+        current = self._event
+        tokens = [token.replace("~1", "/").replace("~0", "~") for token in place.split("/")] if place else []
+        while tokens:
+            token = tokens.pop(0)
+            if token.isdecimal():
+                children, number = self._children_of(current), token
+            else:
+                children = self._children_named(current, token)
+                # Repeated elements without a list around them, such as sensor reports: the number picks one.
+                picks = len(children) > 1 and bool(tokens) and tokens[0].isdecimal()
+                number = tokens.pop(0) if picks else "0"
+            if int(number) >= len(children):
+                break
+            current = children[int(number)]
+        element, xpath = current
+        return xpath, element.sourceline or 0
+
+    def _children_of(self, located: _Located) -> list[_Located]:
+        element, xpath = located
+        known = self._children.get(xpath)
+        if known is None:
+            known = self._children[xpath] = list(located_children(element, xpath))
+        return known
+
+    def _children_named(self, located: _Located, name: str) -> list[_Located]:
+        key = (located[1], name)
+        known = self._named.get(key)
+        if known is None:
+            known = [child for child in self._children_of(located) if child[0].tag == name]
+            self._named[key] = known
+        return known
+
+
+def located_children(element: _Element, xpath: str) -> Iterator[_Located]:
+    """Give the child elements with their XPath, those of extension layers in the place of the layer."""
+    counts: dict[str, int] = {}
+    for position, child in enumerate(child_elements(element), 1):
+        tag = str(child.tag)
+        counts[tag] = counts.get(tag, 0) + 1
+        path = f"{xpath}/*[{position}]" if tag[:1] == "{" else f"{xpath}/{tag}[{counts[tag]}]"
+        if tag in _LAYERS:
+            yield from located_children(child, path)
+        else:
+            yield child, path

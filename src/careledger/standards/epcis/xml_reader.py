@@ -8,7 +8,6 @@ line of the element concerned.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Final, TypeAlias
 
 import msgspec
@@ -23,7 +22,7 @@ from careledger.standards.epcis.scope import XSI_NAMESPACE, Scope, normalise_nam
 from careledger.standards.epcis.timestamps import Instant, InvalidTime, parse_instant
 from careledger.standards.epcis.values import read_identifier, read_text, read_uri
 from careledger.standards.epcis.xml_content import child_elements, read_elements, split_tag
-from careledger.standards.epcis.xml_events import event_members, locate
+from careledger.standards.epcis.xml_events import Locator, event_members, located_children
 from careledger.standards.epcis.xml_text import parse_xml
 
 _Element: TypeAlias = etree._Element  # noqa: SLF001 (lxml publishes its element type under this name only)
@@ -83,7 +82,9 @@ class _DocumentReader:
         extensions = self._foreign(self._root)
         if any(problem.is_error for problem in self._problems):
             raise DocumentRejected([problem for problem in self._problems if problem.is_error])
-        results = tuple([self._event(element, number) for number, element in enumerate(events)])
+        results = tuple(
+            [self._event(element, xpath, number) for number, (element, xpath) in enumerate(events)]
+        )
         return Document(
             kind=kind,
             schema_version=version,
@@ -113,7 +114,9 @@ class _DocumentReader:
 
     def _take(self, element: _Element) -> None:
         """Give the problems just reported the place of `element`."""
-        self._problems.extend(_locate_all(self._scope.remarks.take(), element))
+        for problem in self._scope.remarks.take():
+            xpath = element.getroottree().getpath(element)
+            self._problems.append(_relocated(problem, xpath, element.sourceline or 0))
 
     @staticmethod
     def _child(element: _Element, name: str) -> _Element | None:
@@ -215,15 +218,18 @@ class _DocumentReader:
         query["subscription_id"] = (results.findtext("subscriptionID") or "").strip()
         return inner
 
-    def _event_elements(self, body: _Element) -> list[_Element]:
+    def _event_elements(self, body: _Element) -> list[tuple[_Element, str]]:
+        """Give the event elements with their XPath, those inside the layers of 1.1 and 1.2 included."""
         event_list = self._child(body, "EventList")
-        events = [] if event_list is None else list(_events(event_list))
-        if event_list is not None and len(events) > self._scope.limits.events_max:
+        if event_list is None:
+            return []
+        events = list(located_children(event_list, event_list.getroottree().getpath(event_list)))
+        if len(events) > self._scope.limits.events_max:
             message = f"more than {self._scope.limits.events_max} events"
             self._report(event_list, ProblemCode.TOO_MANY, message)
         return events
 
-    def _event(self, element: _Element, number: int) -> EventResult:
+    def _event(self, element: _Element, xpath: str, number: int) -> EventResult:
         scope = self._scope
         own = _declared(element)
         if own != scope.namespaces:
@@ -235,17 +241,12 @@ class _DocumentReader:
         event, problems = build_event(members, scope)
         if not converting and not problems:
             return EventResult(number=number, event=event)
-        located = tuple(_locate_all(converting + _replace_withdrawn(element, problems), element))
+        locator = Locator(element, xpath)
+        located = tuple(
+            _relocated(problem, *locator.locate(problem.pointer))
+            for problem in converting + _replace_withdrawn(element, problems)
+        )
         return EventResult(number=number, event=None if bars else event, problems=located)
-
-
-def _events(event_list: _Element) -> Iterator[_Element]:
-    """Give the event elements, those inside the extension layers of 1.1 and 1.2 included."""
-    for child in child_elements(event_list):
-        if child.tag == "extension":
-            yield from _events(child)
-        else:
-            yield child
 
 
 def _replace_withdrawn(element: _Element, problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
@@ -256,12 +257,9 @@ def _replace_withdrawn(element: _Element, problems: tuple[Problem, ...]) -> tupl
     return (Problem(code=ProblemCode.OUTDATED, message=message),)
 
 
-def _locate_all(problems: tuple[Problem, ...], element: _Element) -> Iterator[Problem]:
-    """Turn places relative to `element` into XPath and line."""
-    for problem in problems:
-        found = locate(element, problem.pointer)
-        xpath = found.getroottree().getpath(found)
-        yield msgspec.structs.replace(problem, pointer="", xpath=xpath, line=found.sourceline or 0)
+def _relocated(problem: Problem, xpath: str, line: int) -> Problem:
+    """Put XPath and line in the place of a JSON pointer."""
+    return msgspec.structs.replace(problem, pointer="", xpath=xpath, line=line)
 
 
 def _declared(element: _Element) -> dict[str, str]:
