@@ -1,1 +1,1 @@
-"""Measurements: `python -m bench [--only key,key]`. Figures go to docs/performance.md with the command that made them."""
+"""Measurements: `python -m bench [--only key,key]`; figures go to docs/performance.md with their command."""
