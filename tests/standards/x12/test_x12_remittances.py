@@ -92,6 +92,16 @@ def test_what_is_written_is_read_back(written: list[Remittance]) -> None:
     assert write(*read(data)) == data
 
 
+def test_reading_gives_lines_their_values() -> None:
+    (one,) = read(DATA)
+    first, second = one.claims[0].lines
+    assert (first.control_number, first.allowed_minor, first.quantity_milli) == ("L1", 9000, 1000)
+    assert (second.control_number, second.allowed_minor, second.quantity_milli) == ("", None, None)
+    assert second.submitted_procedure == Procedure(qualifier="HC", code="X0012", modifiers=("25",))
+    assert second.submitted_quantity_milli == 2500
+    assert first.remarks == (("HE", "X99"),)
+
+
 def test_adjustments_of_one_organisation_share_segments_of_six() -> None:
     adjustments = tuple(
         OrganisationAdjustment(
