@@ -66,7 +66,7 @@ PURE = {
     """,
     "list": """
         [<a>, <a>]|(<l> + <l>)|(<l> * 2)|<l>[<i>:<i>]|sorted(<l>)|sorted(<d>.keys())|list(<d>)
-        <d>.keys()|<d>.values()|<s>.split("w")|list(<l>)|<c>|<c>|<c>|range(<i> % 5)
+        <d>.keys()|<d>.values()|<s>.split("w")|list(<l>)|<c>|<c>|<c>|list(range(<i> % 5))
     """,
     "dict": """
         {"x": <a>, ("k" + <s>): <a>}|{"yy": <a>, 7: <a>}|{"x": <i>, "yy": <i>}|dict(<d>)|<d>.get(<k>, {})|<e>|<e>
@@ -81,7 +81,7 @@ FULL = {
     """,
     "str": """<s>.upper()|<s>.lower()|money_text(<i>)|add_days("2026-02-27", <i>)|<s>.rstrip()""",
     "bool": """<s>.isdigit()|<s>.endswith("y")""",
-    "list": """enumerate(<l>)|enumerate(<l>, start=<i>)|zip(<l>, <l>)|reversed(<l>)|<d>.items()""",
+    "list": """range(<i> % 5)|enumerate(<l>)|enumerate(<l>, start=<i>)|zip(<l>, <l>)|reversed(<l>)|<d>.items()""",
     "dict": """describe(<l>)""",
 }
 LEAVES = {

@@ -6,7 +6,6 @@ import pytest
 
 from careledger.contracts import (
     ContractFault,
-    ContractRefused,
     Engine,
     FaultKind,
     Outcome,
@@ -181,21 +180,33 @@ BODIES: list[tuple[str, Value]] = [
     ("d = {}\nd['a'] = 1\nd['a'] += 4\nreturn d", {"a": 5}),
     ("l = [1, 2]\nl[0] = 9\nl[-1] += 1\nreturn l", [9, 3]),
     ("a, b = [1, 2]\na, b = [b, a]\nreturn [a, b]", [2, 1]),
-    ("for i in range(5):\n    if i == 2:\n        continue\n    if i == 4:\n        break\nreturn 'done'", "done"),
+    (
+        "for i in range(5):\n    if i == 2:\n        continue\n    if i == 4:\n        break\nreturn 'done'",
+        "done",
+    ),
     ("t = 0\nfor i in [1, 2, 3]:\n    t += i\nreturn t", 6),
     ("t = []\nfor k, v in {'a': 1, 'b': 2}.items():\n    t.append(k + str(v))\nreturn t", ["a1", "b2"]),
     ("l = [1, 2]\nfor x in l:\n    l.append(x)\nreturn l", [1, 2, 1, 2]),
     ("d = {'a': 1}\nfor k in d:\n    d[k + k] = 2\nreturn d", {"a": 1, "aa": 2}),
-    ("for i in range(3):\n    for j in range(3):\n        if j == 1:\n            break\n    if i == 1:\n        return [i, j2(i)]\nreturn 0", [1, 2]),
+    (
+        "for i in range(3):\n    for j in range(3):\n        if j == 1:\n            break\n    if i == 1:\n        return [i, j2(i)]\nreturn 0",
+        [1, 2],
+    ),
     ("if 0:\n    return 1\nelif 1:\n    return 2\nelse:\n    return 3", 2),
     ("if 0:\n    x = 1\nelif 0:\n    x = 2\nelif 0:\n    x = 3\nelse:\n    x = 4\nreturn x", 4),
     ("if 1:\n    x = 1\nelse:\n    return 5\nreturn x", 1),
     ("pass", None),
     ("return", None),
-    ("l = [3, 1]\nl.extend([2])\nl.insert(0, 9)\nl.remove(1)\nx = l.pop()\ny = l.pop(0)\nreturn [l, x, y]", [[3], 2, 9]),
+    (
+        "l = [3, 1]\nl.extend([2])\nl.insert(0, 9)\nl.remove(1)\nx = l.pop()\ny = l.pop(0)\nreturn [l, x, y]",
+        [[3], 2, 9],
+    ),
     ("l = [1]\nl.insert(-100, 0)\nl.insert(100, 2)\nl.insert(-1, 5)\nreturn l", [0, 1, 5, 2]),
     ("l = [1]\nl.clear()\nreturn l", []),
-    ("d = {'a': 1, 'b': 2}\nx = d.pop('a')\ny = d.pop('z', 7)\nz = d.setdefault('b', 9)\nw = d.setdefault('c', 3)\nd.update({'e': 5})\nreturn [d, x, y, z, w]", [{"b": 2, "c": 3, "e": 5}, 1, 7, 2, 3]),
+    (
+        "d = {'a': 1, 'b': 2}\nx = d.pop('a')\ny = d.pop('z', 7)\nz = d.setdefault('b', 9)\nw = d.setdefault('c', 3)\nd.update({'e': 5})\nreturn [d, x, y, z, w]",
+        [{"b": 2, "c": 3, "e": 5}, 1, 7, 2, 3],
+    ),
     ("x = 1\ny = [x for x in [5, 6]]\nreturn [x, y]", [1, [5, 6]]),
     ("TOP2 = 5\nreturn TOP2 + TOP[0]", 8),
     ("l = list(TOP)\nl.append(1)\nreturn [l, len(TOP)]", [[3, 4, 1], 2]),
@@ -358,7 +369,6 @@ BODY_FAULTS: list[tuple[str, FaultKind, tuple[int, int]]] = [
     ("a, b = 5", FaultKind.WRONG_TYPE, (5, 10)),
     ("for a, b in [[1]]:\n        pass", FaultKind.WRONG_COUNT, (5, 5)),
     ("for a in None:\n        pass", FaultKind.WRONG_TYPE, (5, 5)),
-    ("l = []\n    l.append(l)\n    m = []\n    m.append(m)\n    l == m", FaultKind.NOT_IN_LANGUAGE, (9, 5)),
     ("l = []\n    l.append(l)\n    m = []\n    m.append(m)\n    return l == m", FaultKind.TOO_DEEP, (9, 14)),
     ("d = {}\n    for i in range(65536):\n        d[i] = i\n    d['more'] = 1", FaultKind.TOO_LONG, (8, 6)),
     ("l = [0] * 65536\n    l.append(1)", FaultKind.TOO_LONG, (6, 7)),
@@ -371,11 +381,7 @@ BODY_FAULTS: list[tuple[str, FaultKind, tuple[int, int]]] = [
 @pytest.mark.parametrize(("body", "kind", "place"), BODY_FAULTS)
 def test_fault_in_a_statement(body: str, kind: FaultKind, place: tuple[int, int], engine: Engine) -> None:
     source = f"TOP = [1]\ndef main():\n    {body}\n"
-    try:
-        contract = check(HEAD + source)
-    except ContractRefused as refused:
-        assert [(problem.kind, problem.location) for problem in refused.problems] == [(kind, place)]
-        return
+    contract = check(HEAD + source)
     with pytest.raises(ContractFault) as caught:
         run(contract, "main", {}, gas_max=10_000_000, memory_bytes_max=64 * 1024 * 1024, engine=engine)
     assert (caught.value.kind, caught.value.location) == (kind, place)

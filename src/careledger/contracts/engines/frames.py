@@ -102,6 +102,14 @@ def binder(targets: tuple[Name, ...], location: Location) -> Binder:
 
         return bind
 
+    if count == 2:
+        one, two = slots
+
+        def unpack_two(frame: Frame, meter: Meter, value: Value) -> None:
+            frame[one], frame[two] = op.unpacked(meter, value, 2, location)
+
+        return unpack_two
+
     def unpack(frame: Frame, meter: Meter, value: Value) -> None:
         for slot, element in zip(slots, op.unpacked(meter, value, count, location), strict=True):
             frame[slot] = element

@@ -215,7 +215,7 @@ def _all(meter: Meter, location: Location, values: Value) -> Value:
 
 def _pay_pairs(meter: Meter, count: int, location: Location) -> None:
     """Pay for a list of so many lists of two."""
-    meter.charge(costs.VALUE * count, location)
+    meter.charge(costs.PAIR * count, location)
     meter.allocate(count * (costs.LIST_BYTES + 2 * costs.SLOT_BYTES), location)
     op.new_list(meter, count, location)
 
@@ -325,7 +325,7 @@ def _plain(parameters: str, gas: int, call: Callable[..., Value], optional: int 
 
 LIBRARY: Final[dict[str, LibraryFunction]] = {
     "len": _plain("value", 1, _len),
-    "range": _plain("start stop step", 6, _range, optional=2),
+    "range": _plain("start stop step", 7, _range, optional=2),
     "min": LibraryFunction(("first", "second"), 1, 3, _min, variadic=True),
     "max": LibraryFunction(("first", "second"), 1, 3, _max, variadic=True),
     "abs": _plain("number", 1, _abs),
@@ -352,7 +352,7 @@ LIBRARY: Final[dict[str, LibraryFunction]] = {
     "ceiling": _plain("n d", 4, _rounding("ceiling")),
     "percent_bp": _plain("amount basis_points mode", 6, _percent_bp),
     "money": _plain("amount", 10, _money),
-    "money_text": _plain("amount", 10, _money_text),
+    "money_text": _plain("amount", 14, _money_text),
     "days_between": _plain("first second", 14, _days_between),
     "add_days": _plain("date days", 12, _add_days),
 }

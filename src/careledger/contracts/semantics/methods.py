@@ -37,15 +37,19 @@ def _pay_text(meter: Meter, receiver: str, location: Location) -> None:
 
 
 def _upper(meter: Meter, location: Location, receiver: str) -> Value:
-    meter.charge(len(receiver) >> costs.NUMBERS_SHIFT, location)
-    _pay_text(meter, receiver, location)
+    _pay_case(meter, receiver, location)
     return receiver.upper() if receiver.isascii() else receiver.translate(_UPPER)
 
 
 def _lower(meter: Meter, location: Location, receiver: str) -> Value:
-    meter.charge(len(receiver) >> costs.NUMBERS_SHIFT, location)
-    _pay_text(meter, receiver, location)
+    _pay_case(meter, receiver, location)
     return receiver.lower() if receiver.isascii() else receiver.translate(_LOWER)
+
+
+def _pay_case(meter: Meter, receiver: str, location: Location) -> None:
+    """Pay for a text in other letters; beyond ASCII each character is looked up by itself."""
+    meter.charge(len(receiver) >> (costs.NUMBERS_SHIFT if receiver.isascii() else costs.FOLD_SHIFT), location)
+    _pay_text(meter, receiver, location)
 
 
 def _strip(meter: Meter, location: Location, receiver: str) -> Value:
@@ -179,11 +183,13 @@ def _get(_meter: Meter, location: Location, receiver: Entries, key: Value, defau
 
 
 def _keys(meter: Meter, location: Location, receiver: Entries) -> Value:
+    meter.charge(len(receiver) >> costs.WALK_SHIFT, location)
     op.new_list(meter, len(receiver), location)
     return [*receiver]
 
 
 def _values(meter: Meter, location: Location, receiver: Entries) -> Value:
+    meter.charge(len(receiver) >> costs.WALK_SHIFT, location)
     op.new_list(meter, len(receiver), location)
     return [*receiver.values()]
 

@@ -210,7 +210,8 @@ class ExpressionParser:
                 self.refuse_token("an index is expected here")
             return Index(location, container, start)
         self.advance()
-        stop = None if self.at(OPERATOR, "]") else self.expression()
+        has_stop = not (self.at(OPERATOR, "]") or self.at(OPERATOR, ":"))
+        stop = self.expression() if has_stop else None
         if self.at(OPERATOR, ":"):
             refuse(FaultKind.NOT_IN_LANGUAGE, self.token.location, "slices have no step")
         self.expect(OPERATOR, "]")

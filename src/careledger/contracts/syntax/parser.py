@@ -6,7 +6,7 @@ first thing that does not fit is reported, in words that say what to write inste
 
 from typing import Final
 
-from careledger.contracts.faults import FaultKind
+from careledger.contracts.faults import FaultKind, Location
 from careledger.contracts.syntax.expressions import ExpressionParser
 from careledger.contracts.syntax.lexer import (
     DEDENT,
@@ -224,7 +224,7 @@ class _Parser(ExpressionParser):
         location = self.token.location
         value = self.expression()
         if self.at(OPERATOR, ","):
-            return self._unpacking(value)
+            return self._unpacking(value, location)
         if self.token.kind == OPERATOR and self.token.text in _AUGMENTED:
             sign = self.advance()
             if not isinstance(value, Name | Index):
@@ -249,15 +249,13 @@ class _Parser(ExpressionParser):
             refuse(FaultKind.NOT_IN_LANGUAGE, location, "this line computes something that nothing uses")
         return Evaluate(location, value)
 
-    def _unpacking(self, first: Expression) -> Unpack:
+    def _unpacking(self, first: Expression, start: Location) -> Unpack:
         names = [first]
         while self.accept(OPERATOR, ","):
             names.append(self.expression())
         targets = tuple(name for name in names if isinstance(name, Name))
         if len(targets) != len(names):
-            refuse(
-                FaultKind.NOT_IN_LANGUAGE, first.location, "several values are assigned to plain names only"
-            )
+            refuse(FaultKind.NOT_IN_LANGUAGE, start, "several values are assigned to plain names only")
         location = self.expect(OPERATOR, "=").location
         return Unpack(location, targets, self._whole())
 
