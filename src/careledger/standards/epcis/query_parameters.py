@@ -7,6 +7,7 @@ under the name of its parameter; what was asked for is not repeated.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
@@ -15,8 +16,9 @@ from typing import Final, TypeAlias
 import msgspec
 
 from careledger.standards.epcis.context import read_context
-from careledger.standards.epcis.errors import DocumentRejected, ProblemCode
-from careledger.standards.epcis.limits import DEFAULT_LIMITS
+from careledger.standards.epcis.errors import DocumentRejected, ProblemCode, reject
+from careledger.standards.epcis.json_text import parse_json
+from careledger.standards.epcis.limits import DEFAULT_LIMITS, Limits
 from careledger.standards.epcis.query_model import Clause, Operator, Predicate, Subject, Value
 from careledger.standards.epcis.query_values import (
     VALUES,
@@ -105,6 +107,20 @@ _ATTRIBUTE_NAME = re.compile(r"EQ_ATTR_([A-Za-z]+)_(.+)")
 _HAS_ATTRIBUTE_NAME = re.compile(r"HASATTR_(.+)")
 
 
+def parse_query_body(
+    data: bytes, namespaces: Mapping[str, str] | None = None, *, limits: Limits = DEFAULT_LIMITS
+) -> Predicate:
+    """Read the JSON body of a query.
+
+    Raises:
+        DocumentRejected: as `parse_query`, and as `json_text.parse_json`.
+    """
+    members = parse_json(data, limits)
+    if not isinstance(members, dict):
+        raise reject(ProblemCode.QUERY_PARAMETER, "a query is a JSON object")
+    return parse_query(members, namespaces)
+
+
 def parse_query(members: Mapping[str, object], namespaces: Mapping[str, str] | None = None) -> Predicate:
     """Read the parameters of a query body.
 
@@ -177,6 +193,9 @@ def _items(value: object) -> list[_Item] | None:
             found.append(item)
         elif isinstance(item, int | Decimal):
             found.append(Decimal(item))
+        elif isinstance(item, float) and math.isfinite(item):
+            # A body parsed elsewhere; the shortest digits that give this number are what was written.
+            found.append(Decimal(repr(item)))
         else:
             return None
     return found
