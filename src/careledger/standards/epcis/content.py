@@ -85,8 +85,9 @@ class Prefixes:
 
     def __init__(self, namespaces: dict[str, str]) -> None:
         self._by_namespace = {normalise_namespace(uri): prefix for prefix, uri in BUILT_IN.items()}
-        self._declared = dict(namespaces)
-        for prefix, uri in namespaces.items():
+        # The EPCIS context protects its prefixes: declaring them again is an error in JSON-LD.
+        self._declared = {prefix: uri for prefix, uri in namespaces.items() if prefix not in BUILT_IN}
+        for prefix, uri in self._declared.items():
             self._by_namespace.setdefault(uri, prefix)
 
     @property

@@ -27,6 +27,8 @@ BUILT_IN: dict[str, str] = {
 MASTER_DATA_NAMESPACE: Final = "urn:epcglobal:cbv:mda"
 XSI_NAMESPACE: Final = "http://www.w3.org/2001/XMLSchema-instance"
 
+# Prefixes of standard values (CBV 2.0 §8.9.2), declared or not.
+_STANDARD = {prefix: BUILT_IN[prefix] for prefix in ("epcis", "cbv", "gs1")}
 _NAMESPACE_END = re.compile(r".*[/#:]", re.DOTALL)
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:[^\s<>\"{}|\\^`\x00-\x20]+")
 _SCHEMES_WITHOUT_PREFIX = ("http", "https", "urn", "geo", "ni", "tag", "did", "mailto")
@@ -139,9 +141,9 @@ class Scope:
         return None
 
     def expand(self, value: str) -> str:
-        """Expand a CURIE whose prefix is declared; anything else comes back unchanged."""
+        """Expand a CURIE whose prefix is declared or standard; anything else comes back unchanged."""
         prefix, colon, local = value.partition(":")
-        namespace = self.namespaces.get(prefix)
+        namespace = self.namespaces.get(prefix) or _STANDARD.get(prefix)
         if not colon or namespace is None or local.startswith("//") or prefix in _SCHEMES_WITHOUT_PREFIX:
             return value
         return namespace + local
