@@ -249,7 +249,7 @@ class Group:
         compartment = (
             plan.current.compartment
             if change.value is None and plan.current is not None
-            else choose_compartment(change.resource_type, change.value or {})
+            else choose_compartment(change.resource_type, change.value or {}, change.submitted)
         )
         if subject == DIRECTORY:
             compartment = Compartment.NORMAL

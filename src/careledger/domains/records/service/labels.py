@@ -10,6 +10,7 @@ Codes are facts of SNOMED CT, LOINC, RxNorm, ICD-10 and HL7; no descriptions are
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -108,12 +109,31 @@ _CODED: Final = (
 _DEPTH_MAX: Final = 4
 
 
-def choose_compartment(resource_type: str, value: JsonObject) -> Compartment:
+_KNOWN: Final = frozenset(code.encode() for _, code in _CODES)
+_QUOTED_CODE: Final = re.compile(rb'"([0-9][0-9-]{3,17})"')
+_NEEDS_A_LOOK: Final = re.compile(rb"\\|v3-ActCode|/icd-10")
+
+
+def has_no_sensitive_code(raw: bytes) -> bool:
+    """Whether JSON bytes can be seen at a glance to hold no code that a rule knows.
+
+    A quick no is never wrong: an escape in the bytes, which could hide a code, or a system that is judged by
+    prefixes, gives no quick answer.
+    """
+    return _NEEDS_A_LOOK.search(raw) is None and _KNOWN.isdisjoint(_QUOTED_CODE.findall(raw))
+
+
+def choose_compartment(resource_type: str, value: JsonObject, raw: bytes = b"") -> Compartment:
     """Compartment of a resource: its labels' if it has any, else that of the first code a rule knows.
 
     Where several rules apply, the one with the highest number wins; a patient's demographics are normal.
+
+    Args:
+        resource_type: type of the resource.
+        value: the resource.
+        raw: the JSON bytes the value was read from, where they are at hand: most resources need no closer look.
     """
-    if resource_type == "Patient":
+    if resource_type == "Patient" or (raw and has_no_sensitive_code(raw)):
         return Compartment.NORMAL
     chosen = Compartment.NORMAL
     meta = value.get("meta")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from careledger.domains.records.service.changes import Change, Written
 from careledger.domains.records.service.context import SiteContext
@@ -49,6 +50,10 @@ class SealedVersion:
         )
 
 
+_instant = lru_cache(maxsize=8)(format_instant)
+"""All versions of one transaction have one time."""
+
+
 def build_served(value: JsonObject, resource_id: str, version: int, updated_ms: int) -> JsonObject:
     """Resource as it is served: `id`, and `meta` with version and time; all else stays as submitted."""
     meta = value.get("meta")
@@ -58,7 +63,7 @@ def build_served(value: JsonObject, resource_id: str, version: int, updated_ms: 
         "meta": {
             **(meta if isinstance(meta, dict) else {}),
             "versionId": str(version),
-            "lastUpdated": format_instant(updated_ms),
+            "lastUpdated": _instant(updated_ms),
         },
     }
     for name, item in value.items():
