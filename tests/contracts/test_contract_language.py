@@ -189,7 +189,10 @@ BODIES: list[tuple[str, Value]] = [
     ("l = [1, 2]\nfor x in l:\n    l.append(x)\nreturn l", [1, 2, 1, 2]),
     ("d = {'a': 1}\nfor k in d:\n    d[k + k] = 2\nreturn d", {"a": 1, "aa": 2}),
     (
-        "for i in range(3):\n    for j in range(3):\n        if j == 1:\n            break\n    if i == 1:\n        return [i, j2(i)]\nreturn 0",
+        (
+            "for i in range(3):\n    for j in range(3):\n        if j == 1:\n            break\n"
+            "    if i == 1:\n        return [i, j2(i)]\nreturn 0"
+        ),
         [1, 2],
     ),
     ("if 0:\n    return 1\nelif 1:\n    return 2\nelse:\n    return 3", 2),
@@ -204,7 +207,10 @@ BODIES: list[tuple[str, Value]] = [
     ("l = [1]\nl.insert(-100, 0)\nl.insert(100, 2)\nl.insert(-1, 5)\nreturn l", [0, 1, 5, 2]),
     ("l = [1]\nl.clear()\nreturn l", []),
     (
-        "d = {'a': 1, 'b': 2}\nx = d.pop('a')\ny = d.pop('z', 7)\nz = d.setdefault('b', 9)\nw = d.setdefault('c', 3)\nd.update({'e': 5})\nreturn [d, x, y, z, w]",
+        (
+            "d = {'a': 1, 'b': 2}\nx = d.pop('a')\ny = d.pop('z', 7)\nz = d.setdefault('b', 9)\n"
+            "w = d.setdefault('c', 3)\nd.update({'e': 5})\nreturn [d, x, y, z, w]"
+        ),
         [{"b": 2, "c": 3, "e": 5}, 1, 7, 2, 3],
     ),
     ("x = 1\ny = [x for x in [5, 6]]\nreturn [x, y]", [1, [5, 6]]),

@@ -317,7 +317,8 @@ def test_python_sees_the_same_tree_in_the_example_plans(name: str) -> None:
     [
         "not a == b and c or d", "not a in b", "a not in b", "- a * b", "-a[0]", "a - b - c", "a - (b - c)",
         "a * b // c % d", "a + b * c", "a or b and not c", "a if b else c if d else e", "(a if b else c) if d else e",
-        "a if (b if c else d) else e", "a and (b and c)", "(a and b) and c", "a or b or c", "a.get(b).get(c)[d][e:][:f]",
+        "a if (b if c else d) else e", "a and (b and c)", "(a and b) and c", "a or b or c",
+        "a.get(b).get(c)[d][e:][:f]",
         "[a if b else c for d in e or f if g if not h]", "{a: b for c in d for e in c}", "f(a, b=c if d else e)",
         "- 5", "-5 + 3", "+a", "- - a", "'it\\'s'", "(((a)))", "a[b:c]", "a[:]",
         "[a, [b], {c: [d,],},]", "a < (b < c)", "not not a", "-(-5)",

@@ -188,7 +188,9 @@ def read_decision(result: Value) -> Decision:
     try:
         return msgspec.convert(result, Decision)
     except msgspec.ValidationError as error:
-        raise DecisionRefused(str(error)) from None
+        # Only the path is kept: what stands there may be of the claim.
+        _, _, path = str(error).rpartition(" - at ")
+        raise DecisionRefused(f"not a decision: {path or '`$`'}") from None
 
 
 def verify_decision(claim: Claim, decision: Decision) -> None:

@@ -14,7 +14,7 @@ BASIS_POINTS_PER_UNIT: Final = 10_000
 
 _AMOUNT: Final = re.compile(r"(-?)([0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)\.([0-9]{2})\Z", re.ASCII)
 _DATE_LENGTH: Final = 10
-_AMOUNT_LENGTH_MAX: Final = 48
+_AMOUNT_LENGTH_MAX: Final = 64
 _GROUP: Final = 3
 
 
