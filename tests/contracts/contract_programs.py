@@ -108,6 +108,24 @@ KEY_SHAPES = KEYS.split("|")
 HOLE = re.compile("<([isbldakce])>")
 
 
+def deepest() -> str:
+    """A contract as deep as the checks let through: calls within calls, each as nested as may be."""
+    functions = 6
+    nested = [f"def f{i}(x):\n    return len({'[' * 27}f{i + 1}(x){']' * 27})\n" for i in range(functions)]
+    blocks = ["    " * (i + 1) + ("for y in [x]:\n" if i < 8 else "if x:\n") for i in range(30)]
+    return "".join(
+        [
+            'ENTRY_POINTS = ["main"]\n',
+            "def main(x):\n    return [f0(x), g(x)]\n",
+            *nested,
+            f"def f{functions}(x):\n    return x\n",
+            "def g(x):\n",
+            *blocks,
+            "    " * 31 + "return 1 + (2 if x else x)\n    return 0\n",
+        ]
+    )
+
+
 class ProgramMaker:
     """Makes one program from one seed.
 

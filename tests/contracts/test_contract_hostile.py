@@ -24,6 +24,7 @@ from careledger.contracts import (
     check,
     run,
 )
+from contracts.contract_programs import deepest
 
 GAS = 1_000_000
 MEMORY = 16 * 1024 * 1024
@@ -401,24 +402,6 @@ def test_arguments_that_share_themselves_stop() -> None:
     with pytest.raises(ContractFault) as caught:
         run(contract, "main", {"x": endless}, gas_max=GAS, memory_bytes_max=MEMORY)
     assert caught.value.kind is FaultKind.BAD_ARGUMENT
-
-
-def deepest() -> str:
-    """A contract as deep as the checks let through: calls within calls, each as nested as may be."""
-    functions = 6
-    nested = [f"def f{i}(x):\n    return len({'[' * 27}f{i + 1}(x){']' * 27})\n" for i in range(functions)]
-    blocks = ["    " * (i + 1) + ("for y in [x]:\n" if i < 8 else "if x:\n") for i in range(30)]
-    return "".join(
-        [
-            HEAD,
-            "def main(x):\n    return [f0(x), g(x)]\n",
-            *nested,
-            f"def f{functions}(x):\n    return x\n",
-            "def g(x):\n",
-            *blocks,
-            "    " * 31 + "return 1 + (2 if x else x)\n    return 0\n",
-        ]
-    )
 
 
 @pytest.mark.parametrize("engine", list(Engine))
