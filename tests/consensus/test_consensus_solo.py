@@ -4,6 +4,8 @@ import asyncio
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -304,3 +306,54 @@ def test_what_was_answered_survives_the_end_of_the_process(tmp_path: Path, numbe
     again.join(15)
     assert again.exitcode == 0
     assert not paths.socket.exists()
+
+
+LIMITED = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
+sys.path[:0] = sys.argv[3:]
+from careledger.site.ledger_process import LedgerOptions, run_ledger_process
+from kit.ledgers import SEQUENCER_SEED
+run_ledger_process(sys.argv[1], SEQUENCER_SEED, LedgerOptions(heartbeat_ms=150))
+"""
+
+
+def test_a_full_disk_stops_the_ledger_with_a_clear_message_and_nothing_unwritten_is_acknowledged(
+    tmp_path: Path,
+) -> None:
+    paths = prepared(tmp_path)
+    tests = str(Path(__file__).parents[1])
+    process = subprocess.Popen(
+        [sys.executable, "-c", LIMITED, str(tmp_path), str(3 << 20), str(Path(tests).parent / "src"), tests],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    answered: list[bytes] = []
+
+    async def load() -> None:
+        client = LedgerClient(paths.socket)
+        for _ in range(400):
+            if paths.socket.exists():
+                break
+            await asyncio.sleep(0.05)
+        for number in range(2_000):
+            batch = signed(commit_records("hospital-a", number * 64, 64), "hospital-a", expires_at_ms=soon())
+            try:
+                assert (await client.submit(batch)).is_success
+            except Unavailable:
+                return
+            answered.append(batch)
+        pytest.fail("the disk never filled up")
+
+    asyncio.run(load())
+    assert process.stderr is not None
+    words = process.stderr.read()
+    assert process.wait(15) == 1
+    assert "the ledger stopped: StorageFailed" in words
+    process.stderr.close()
+    assert answered
+    again = _spawn(paths)
+    view = open_view(paths)
+    assert all(view.receipt(decode_transaction(raw).tx_id) is not None for raw in answered)
+    again.terminate()
+    again.join(15)

@@ -85,8 +85,10 @@ class SoloEngine:
         self._paused.set()
         if self._task is not None:
             self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            results = await asyncio.gather(self._task, return_exceptions=True)
+            # What stopped the engine is in `failure`, for whoever ends the process to say.
+            if isinstance(results[0], Exception) and results[0] is not self.failure:
+                raise results[0]
         self._admission.abandon(EngineStopped("the ledger has stopped"))
         self._disk.shutdown(wait=True)
 
