@@ -20,6 +20,7 @@ from careledger.standards.epcis.json_writer import write_json
 from careledger.standards.epcis.query_parameters import CONTROLS, FIXED, parse_query
 from careledger.standards.epcis.reading import parse_document
 from careledger.standards.epcis.vocabulary import VOCABULARIES, Kind
+from careledger.standards.epcis.xml_writer import XMLVersion, write_xml
 
 # The one JSON document that is schema-valid only for parsers that drop a doubled member: it gives `eventID` twice.
 DOUBLED = "AssociationEvent_AssociationEvent-h.jsonld"
@@ -129,6 +130,31 @@ def test_what_is_written_is_schema_valid_and_reads_the_same(
         if name in json_files:
             assert again.events == document.events, name
             assert again.masterdata == document.masterdata
+
+
+def test_xml_that_is_written_is_schema_valid(
+    epcis: Path, json_files: dict[str, bytes], xml_files: dict[str, bytes]
+) -> None:
+    xsd = etree.XMLSchema(etree.parse(str(epcis / "schema" / "xsd" / "EPCglobal-epcis-2_0.xsd")))
+    in_1_2 = 0
+    for name, data in {**json_files, **xml_files}.items():
+        if name.startswith("CaptureJob"):
+            continue
+        document = parse_document(data)
+        hashes = [event_hash(event) for event in document.events]
+        for version in XMLVersion:
+            try:
+                written = write_xml(document, version=version)
+            except DocumentRejected as refusal:
+                assert version is XMLVersion.V1_2
+                assert "cannot be said" in str(refusal)  # noqa: PT017 (sensors and the like)
+                continue
+            assert version is XMLVersion.V1_2 or xsd.validate(etree.fromstring(written)), name
+            in_1_2 += version is XMLVersion.V1_2
+            again = parse_document(written)
+            assert [event_hash(event) for event in again.events] == hashes, name
+            assert again.masterdata == document.masterdata
+    assert in_1_2 > 20
 
 
 # -- Event hashes ----------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from careledger.standards.epcis.event_writer import EPCFormat, Spelling
 from careledger.standards.epcis.json_writer import write_event_json, write_events_json, write_json
 from careledger.standards.epcis.reading import parse_document
 from careledger.standards.epcis.timestamps import parse_instant
+from careledger.standards.epcis.xml_writer import XMLVersion, write_xml
 from careledger.standards.gs1.prefixes import CompanyPrefixes
 from standards.epcis.epcis_documents import (
     CONTEXT,
@@ -200,6 +201,104 @@ def test_forms_of_identifiers(
     written = write_event_json(event, spelling=spelling)
     assert json.loads(written)["epcList"] == [expected]
     assert event_hash(parse_document(written).events[0]) == event_hash(event)
+
+
+@pytest.mark.parametrize("number", range(len(EVENTS)))
+def test_xml_reads_the_same(number: int) -> None:
+    read = parse_document(document(EVENTS[number]))
+    if len(read.events[0].certification_info) > 1:
+        with pytest.raises(DocumentRejected):
+            write_xml(read)
+        return
+    written = write_xml(read)
+    again = parse_document(written, "text/xml")
+    assert [event_hash(event) for event in again.events] == [event_hash(event) for event in read.events]
+    assert again.events[0].event_id == read.events[0].event_id
+    assert again.events[0].error_declaration == read.events[0].error_declaration
+    assert write_xml(again) == written
+
+
+IN_1_2 = [
+    object_event(
+        eventID="urn:x:y:1",
+        errorDeclaration={
+            "declarationTime": "2026-03-05T10:00:00Z",
+            "reason": "did_not_occur",
+            "correctiveEventIDs": ["urn:x:y:2"],
+            "example:who": "qa",
+        },
+        action="ADD",
+        ilmd={"cbvmda:lotNumber": "L1"},
+        quantityList=[{"epcClass": "urn:epc:class:lgtin:4012345.022222.L1", "quantity": 2}],
+        sourceList=[{"type": "owning_party", "source": "urn:epc:id:pgln:4012345.00001"}],
+    ),
+    object_event(epcList=None, quantityList=[{"epcClass": "urn:x:y:1"}]),
+    aggregation_event(childQuantityList=[{"epcClass": "urn:x:y:1", "quantity": 1.5, "uom": "KGM"}]),
+    transaction_event(),
+    transformation_event(),
+]
+
+
+def test_version_1_2_for_partners_that_take_nothing_newer() -> None:
+    read = parse_document(document(*IN_1_2, sender="urn:x:y:1", receiver="urn:x:y:2", instanceIdentifier="7"))
+    spelling = Spelling(epc_format=EPCFormat.URN, company_prefixes=PREFIXES)
+    written = write_xml(read, version=XMLVersion.V1_2, spelling=spelling)
+    assert b"urn:epcglobal:epcis:xsd:1" in written
+    assert b"<baseExtension><eventID>" in written
+    assert b"<extension><quantityList>" in written
+    assert b"<extension><TransformationEvent>" in written
+    again = parse_document(written)
+    assert again.is_valid
+    assert again.schema_version == "1.2"
+    assert [event_hash(event) for event in again.events] == [event_hash(event) for event in read.events]
+    assert again.header.sender == "urn:x:y:1"
+    assert again.header.instance_identifier == "7"
+    assert again.events[0].error_declaration == read.events[0].error_declaration
+
+
+@pytest.mark.parametrize(
+    ("event", "place"),
+    [
+        (sensor_event(), "/epcisBody/eventList/0/sensorElementList"),
+        (association_event(), "/epcisBody/eventList/0/type"),
+        (
+            object_event(persistentDisposition={"set": ["recalled"]}),
+            "/epcisBody/eventList/0/persistentDisposition",
+        ),
+        (object_event(certificationInfo="urn:x:y"), "/epcisBody/eventList/0/certificationInfo"),
+        (EVENTS[-1], "/epcisBody/eventList/0/type"),
+    ],
+)
+def test_what_1_2_cannot_say_is_refused(event: Any, place: str) -> None:
+    with pytest.raises(DocumentRejected) as caught:
+        write_xml(parse_document(document(event)), version=XMLVersion.V1_2)
+    assert caught.value.problems[0].pointer == place
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        object_event(**{"example:a b": "1"}),
+        object_event(**{"example:a": "\x01"}),
+        object_event(**{"example:a": {"<b>": "1"}}),
+        sensor_event({"type": "Temperature", "example:x": {"y": 1}}),
+    ],
+)
+def test_what_xml_cannot_hold_is_refused(event: Any) -> None:
+    read = parse_document(document(event))
+    assert read.is_valid
+    with pytest.raises(DocumentRejected) as caught:
+        write_xml(read)
+    assert caught.value.problems[0].code is ProblemCode.SYNTAX
+
+
+def test_xml_needs_a_date_and_escapes() -> None:
+    alone = parse_document(json.dumps({"@context": CONTEXT, **object_event()}).encode())
+    with pytest.raises(DocumentRejected):
+        write_xml(alone)
+    event = object_event(**{"example:a": "<x>&amp;]]>"})
+    (again,) = parse_document(write_xml(parse_document(document(event)))).events
+    assert again.extensions[0].content == "<x>&amp;]]>"
 
 
 serials = st.text("ABCabc019-_.", min_size=1, max_size=20)

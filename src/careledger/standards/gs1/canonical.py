@@ -27,7 +27,9 @@ URI_CHARS_MAX = 2048
 _PLAIN = re.compile(r"[A-Za-z0-9\-._';=]{1,20}")
 _PLAIN_LINK = re.compile(r"https://id\.gs1\.org/01/([0-9]{14})(?:/(?:21|10)/[A-Za-z0-9\-._';=]{1,20})?")
 _EPC = "urn:epc:"
-_SGTIN = "urn:epc:id:sgtin:"
+_SGTIN = re.compile(r"urn:epc:id:sgtin:([0-9]{6,12})\.([0-9]{1,7})\.")
+# Everything before the serial number has this length, wherever the company prefix ends.
+_SGTIN_HEAD_CHARS = 32
 _SGLN = "urn:epc:id:sgln:"
 
 _C82 = CSET_82.pattern[:-1]
@@ -87,6 +89,9 @@ def checked_canonical_uri(uri: str) -> str:
             identifier longer than `URI_CHARS_MAX` characters. EPC schemes without a GS1 key and URIs
             that are not GS1 identifiers come back unchanged.
     """
+    head = _sgtin_head(uri[:_SGTIN_HEAD_CHARS])
+    if head and _PLAIN.fullmatch(uri, _SGTIN_HEAD_CHARS):
+        return head + uri[_SGTIN_HEAD_CHARS:]
     if len(uri) > URI_CHARS_MAX:
         raise GS1Error(GS1Code.TOO_LONG, "an identifier longer than any GS1 key", position=URI_CHARS_MAX)
     if uri.startswith(_EPC):
@@ -103,15 +108,37 @@ def checked_canonical_uri(uri: str) -> str:
     return uri
 
 
+def canonical_packs(uris: list[object]) -> list[str] | None:
+    """Give the canonical forms of a list of plainly written SGTIN URNs, the bulk of all identifiers.
+
+    Returns:
+        None as soon as one of them is anything else; `checked_canonical_uri` then sees to each.
+    """
+    found = []
+    for uri in uris:
+        if type(uri) is not str:
+            return None
+        head = _sgtin_head(uri[:_SGTIN_HEAD_CHARS])
+        if not head or not _PLAIN.fullmatch(uri, _SGTIN_HEAD_CHARS):
+            return None
+        found.append(head + uri[_SGTIN_HEAD_CHARS:])
+    return found
+
+
+@functools.lru_cache(maxsize=16_384)
+def _sgtin_head(text: str) -> str:
+    """Give the link up to the serial number for a URN up to the serial number; nothing for other texts."""
+    match = _SGTIN.fullmatch(text)
+    if match is None or len(text) != _SGTIN_HEAD_CHARS:
+        return ""
+    return f"{CANONICAL_STEM}/01/{gtin_of(*match.groups())}/21/"
+
+
 def _canonical_urn(uri: str) -> str:
-    if uri.startswith(_SGTIN):
-        parts = uri[17:].split(".", 2)
-        if len(parts) == 3 and _PLAIN.fullmatch(parts[2]):
-            return f"https://id.gs1.org/01/{gtin_of(parts[0], parts[1])}/21/{parts[2]}"
-    elif uri.startswith(_SGLN):
+    if uri.startswith(_SGLN):
         parts = uri[16:].split(".", 2)
         if len(parts) == 3 and parts[2] == "0":
-            return f"https://id.gs1.org/414/{gln_of(parts[0], parts[1])}"
+            return f"{CANONICAL_STEM}/414/{gln_of(parts[0], parts[1])}"
     try:
         return _write(parse_urn(uri))
     except GS1Error as error:

@@ -53,7 +53,7 @@ def write_png(image: GreyImage) -> bytes:
         for start in range(0, image.width * image.height, image.width)
     )
     return b"".join(
-        (_SIGNATURE, _chunk(b"IHDR", header), _chunk(b"IDAT", zlib.compress(rows, 9)), _chunk(b"IEND", b""))
+        (_SIGNATURE, _chunk(b"IHDR", header), _chunk(b"IDAT", zlib.compress(rows)), _chunk(b"IEND", b""))
     )
 
 
