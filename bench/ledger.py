@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import multiprocessing
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -31,7 +30,7 @@ from careledger.site.ledger_process import (
     clock_ms,
     open_replica,
     open_view,
-    run_ledger_process,
+    start_ledger,
 )
 from careledger.site.setup import LEDGER_KEY, SEQUENCER_KEY, create_network, parse_organisation
 from careledger.vault.keystore import Keystore
@@ -119,20 +118,11 @@ def filled(scratch: Path, keys: int = 1_000_000) -> NetworkConfig:
 @contextmanager
 def ledger_process(config: NetworkConfig) -> Iterator[int]:
     """The ledger process; yields its process id."""
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(
-        target=run_ledger_process,
-        args=(str(config.ledger_root), seed(config, "ledger", SEQUENCER_KEY), LedgerOptions(), theirs),
-    )
-    process.start()
-    theirs.close()
-    ours.recv()
+    handle = start_ledger(config.ledger_root, seed(config, "ledger", SEQUENCER_KEY), LedgerOptions())
     try:
-        yield process.pid or 0
+        yield handle.pid
     finally:
-        process.terminate()
-        process.join(30)
+        handle.stop()
 
 
 async def submit_all(paths: LedgerPaths, txs: list[bytes], in_flight: int) -> list[float]:

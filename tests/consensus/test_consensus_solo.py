@@ -1,7 +1,6 @@
 """The embedded engine with its worker process and socket, over real files."""
 
 import asyncio
-import multiprocessing
 import os
 import signal
 import subprocess
@@ -29,12 +28,13 @@ from careledger.primitives.codec import decode
 from careledger.primitives.errors import Rejected, Unavailable
 from careledger.primitives.signing import public_key_of
 from careledger.site.ledger_process import (
+    LedgerHandle,
     LedgerOptions,
     LedgerPaths,
     LedgerProcess,
     clock_ms,
     open_view,
-    run_ledger_process,
+    start_ledger,
 )
 from kit.ledgers import (
     CHAIN_ID,
@@ -255,18 +255,8 @@ def test_a_signature_worker_that_dies_is_replaced_and_nothing_is_lost(tmp_path: 
     asyncio.run(go())
 
 
-def _spawn(paths: LedgerPaths, options: LedgerOptions = OPTIONS) -> multiprocessing.process.BaseProcess:
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(
-        target=run_ledger_process, args=(str(paths.root), SEQUENCER_SEED, options, theirs)
-    )
-    process.start()
-    theirs.close()
-    assert ours.poll(30)
-    assert ours.recv() == "ready"
-    ours.close()
-    return process
+def _spawn(paths: LedgerPaths, options: LedgerOptions = OPTIONS) -> LedgerHandle:
+    return start_ledger(paths.root, SEQUENCER_SEED, options)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
@@ -289,32 +279,25 @@ def test_what_was_answered_survives_the_end_of_the_process(tmp_path: Path, numbe
 
         workers = [asyncio.create_task(one(start)) for start in range(16)]
         await asyncio.sleep(0.7)
-        assert process.pid is not None
         os.kill(process.pid, number)
         await asyncio.wait_for(asyncio.gather(*workers), 20)
         await client.close()
 
     process = _spawn(paths)
     asyncio.run(load())
-    process.join(15)
-    assert process.exitcode == (0 if number == signal.SIGTERM else -number)
+    assert process.wait(15) == (0 if number == signal.SIGTERM else -number)
     assert len(answered) > 10
     again = _spawn(paths)
     view = open_view(paths)
     assert all(view.receipt(decode_transaction(raw).tx_id) is not None for raw in answered)
-    again.terminate()
-    again.join(15)
-    assert again.exitcode == 0
+    assert again.stop() == 0
     assert not paths.socket.exists()
 
 
 LIMITED = """
-import resource, sys
+import resource, runpy, sys
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
-sys.path[:0] = sys.argv[3:]
-from careledger.site.ledger_process import LedgerOptions, run_ledger_process
-from kit.ledgers import SEQUENCER_SEED
-run_ledger_process(sys.argv[1], SEQUENCER_SEED, LedgerOptions(heartbeat_ms=150))
+runpy.run_module("careledger.site.ledger_process", run_name="__main__")
 """
 
 
@@ -322,12 +305,15 @@ def test_a_full_disk_stops_the_ledger_with_a_clear_message_and_nothing_unwritten
     tmp_path: Path,
 ) -> None:
     paths = prepared(tmp_path)
-    tests = str(Path(__file__).parents[1])
     process = subprocess.Popen(
-        [sys.executable, "-c", LIMITED, str(tmp_path), str(3 << 20), str(Path(tests).parent / "src"), tests],
+        [sys.executable, "-c", LIMITED, str(tmp_path), str(3 << 20)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        text=True,
     )
+    assert process.stdin is not None
+    process.stdin.write(SEQUENCER_SEED + msgspec.json.encode(OPTIONS) + b"\n")
+    process.stdin.flush()
     answered: list[bytes] = []
 
     async def load() -> None:
@@ -347,13 +333,13 @@ def test_a_full_disk_stops_the_ledger_with_a_clear_message_and_nothing_unwritten
 
     asyncio.run(load())
     assert process.stderr is not None
-    words = process.stderr.read()
+    words = process.stderr.read().decode()
     assert process.wait(15) == 1
     assert "the ledger stopped: StorageFailed" in words
     process.stderr.close()
+    process.stdin.close()
     assert answered
     again = _spawn(paths)
     view = open_view(paths)
     assert all(view.receipt(decode_transaction(raw).tx_id) is not None for raw in answered)
-    again.terminate()
-    again.join(15)
+    again.stop()

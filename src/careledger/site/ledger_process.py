@@ -1,23 +1,23 @@
 """The ledger process: engine and application, sole writer of its state, behind one Unix socket.
 
-Runs in a process of its own, so that gateways never wait for execution and a gateway's end never touches the
-ledger. Ends when told by SIGTERM, when its parent is gone, or when a block cannot be made durable.
+Runs in a process of its own (`python -m careledger.site.ledger_process FOLDER`, seed and options on standard
+input), so that gateways never wait for execution and a gateway's end never touches the ledger. Ends when told by
+SIGTERM, when its parent is gone, or when a block cannot be made durable.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
-import multiprocessing
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from pathlib import Path
 
+import msgspec
 import uvloop
 
 from careledger.consensus.admission import Admission
@@ -36,6 +36,9 @@ from careledger.state.rebuild import open_tree
 from careledger.state.store import TableView
 from careledger.storage.lmdb_tables import LmdbTables
 from careledger.storage.node_file import NodeFile
+
+READY = "ready"
+SEED_BYTES = 32
 
 
 def clock_ms() -> int:
@@ -197,36 +200,93 @@ class LedgerProcess:
             return witness_keys(TableView(reader))
 
 
-async def _serve(process: LedgerProcess, ready: Connection | None) -> int:
+async def _serve(process: LedgerProcess) -> int:
+    """Run until SIGTERM, until standard input ends (the parent is gone), or until the engine fails."""
     loop = asyncio.get_running_loop()
     told = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told.set)
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        loop.add_reader(parent.sentinel, told.set)
+    loop.add_reader(sys.stdin.fileno(), told.set)
     await process.start()
-    if ready is not None:
-        ready.send("ready")
-        ready.close()
+    sys.stdout.write(f"{READY}\n")
+    sys.stdout.flush()
     waits = [loop.create_task(told.wait()), loop.create_task(process.engine.stopped.wait())]
     await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     for wait in waits:
         wait.cancel()
-    if parent is not None:
-        loop.remove_reader(parent.sentinel)
+    loop.remove_reader(sys.stdin.fileno())
     failure = process.engine.failure
     await process.stop()
     if failure is not None:
-        print(f"careledger: the ledger stopped: {type(failure).__name__}: {failure}", file=sys.stderr)  # noqa: T201 - last words of the process
+        sys.stderr.write(f"careledger: the ledger stopped: {type(failure).__name__}: {failure}\n")
         return 1
     return 0
 
 
-def run_ledger_process(
-    root: str, seed: bytes, options: LedgerOptions, ready: Connection | None = None
-) -> None:
-    """Run until told to stop; the target of a spawned process. Sends `ready` once it takes transactions."""
-    with contextlib.suppress(KeyboardInterrupt):
-        process = LedgerProcess(LedgerPaths(Path(root)), seed, options)
-        sys.exit(uvloop.run(_serve(process, ready)))
+class LedgerHandle:
+    """A ledger process that this process has started."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """How it ended; None while it runs, negative for a signal."""
+        return self._process.poll()
+
+    def stop(self, timeout_s: float = 30) -> int:
+        """Tell it to finish the block under way and end; returns its exit code."""
+        if self._process.poll() is None:
+            self._process.terminate()
+        return self.wait(timeout_s)
+
+    def wait(self, timeout_s: float = 30) -> int:
+        """Wait for its end."""
+        try:
+            return self._process.wait(timeout_s)
+        finally:
+            for stream in (self._process.stdin, self._process.stdout):
+                if stream is not None:
+                    stream.close()
+
+
+class LedgerDidNotStart(Exception):  # noqa: N818 - what the user is told
+    """The ledger process ended before it took transactions; it has said why on standard error."""
+
+
+def start_ledger(root: Path, seed: bytes, options: LedgerOptions) -> LedgerHandle:
+    """Start the ledger process; returns once it takes transactions.
+
+    The sequencer's seed goes through a pipe, so it is in no argument list and no environment. The process ends by
+    itself when this one is gone.
+
+    Raises:
+        LedgerDidNotStart: It could not.
+    """
+    command = [sys.executable, "-m", "careledger.site.ledger_process", str(root)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603 - our own module
+    if process.stdin is None or process.stdout is None:
+        raise LedgerDidNotStart
+    process.stdin.write(seed + msgspec.json.encode(options) + b"\n")
+    process.stdin.flush()
+    if process.stdout.readline().decode().strip() != READY:
+        process.wait()
+        raise LedgerDidNotStart(f"exit code {process.returncode}")
+    return LedgerHandle(process)
+
+
+def main() -> int:
+    """Run the ledger process over the folder named on the command line."""
+    seed = sys.stdin.buffer.read(SEED_BYTES)
+    options = msgspec.json.decode(sys.stdin.buffer.readline(), type=LedgerOptions)
+    process = LedgerProcess(LedgerPaths(Path(sys.argv[1])), seed, options)
+    return uvloop.run(_serve(process))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
