@@ -243,7 +243,11 @@ class LedgerHandle:
         """Tell it to finish the block under way and end; returns its exit code."""
         if self._process.poll() is None:
             self._process.terminate()
-        return self.wait(timeout_s)
+        try:
+            return self.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return self.wait(timeout_s)
 
     def wait(self, timeout_s: float = 30) -> int:
         """Wait for its end."""
