@@ -13,6 +13,7 @@ from typing import cast
 from careledger.domains.records.service.index.schema import (
     ASPECTS,
     LOGICAL,
+    STUB,
     TYPED,
     URI,
     VALUE,
@@ -106,6 +107,20 @@ def drop_orphans(connection: Connection, values: set[tuple[int, int]]) -> None:
             continue
         if not _is_in_part(connection, param, value):
             connection.execute("DELETE FROM idx_text WHERE id = ? AND param = ?", (value, param))
+
+
+@cache
+def _entity_params() -> frozenset[int]:
+    """Return the parameter numbers of all types that hold entities."""
+    return frozenset(param for name in resource_types() for param in _params(name)[2])
+
+
+def drop_stubs(connection: Connection, values: set[tuple[int, int]]) -> None:
+    """Delete the stubs among the values that no resource refers to any more."""
+    for entity in sorted({value for param, value in values if param in _entity_params()}):
+        query = f"SELECT 1 FROM idx_resource WHERE entity = ? AND ended = 0 AND state = {STUB}"
+        if connection.execute(query, (entity,)).fetchall() and not is_referred_to(connection, entity):
+            connection.execute("DELETE FROM idx_resource WHERE entity = ?", (entity,))
 
 
 def is_referred_to(connection: Connection, entity: int) -> bool:

@@ -16,7 +16,12 @@ from typing import Final, cast
 
 from careledger.domains.records.service.index.batch import Batch
 from careledger.domains.records.service.index.interning import Interner
-from careledger.domains.records.service.index.orphans import collect_values, drop_orphans, is_referred_to
+from careledger.domains.records.service.index.orphans import (
+    collect_values,
+    drop_orphans,
+    drop_stubs,
+    is_referred_to,
+)
 from careledger.domains.records.service.index.schema import (
     DELETED,
     EVERY_LABEL,
@@ -299,6 +304,7 @@ class IndexWriter:
         """
         self._begin()
         count = 0
+        all_values: set[tuple[int, int]] = set()
         for resource_type, resource_id in keys:
             number = type_numbers()[resource_type]
             current = self._find_current(number, resource_id)
@@ -312,10 +318,12 @@ class IndexWriter:
             values = collect_values(self._connection, rows)
             self._drop_rows(rows)
             drop_orphans(self._connection, values)
+            all_values |= values
             if is_referred_to(self._connection, current.entity):
                 self._connection.execute(
                     _INSERT_STUB, (self._interner.next_row(), current.entity, number, resource_id)
                 )
+        drop_stubs(self._connection, all_values)
         self._interner.forget()
         self._connection.execute(
             "UPDATE idx_counter SET row = ?1, purged = ?1, erasures = erasures + 1", (self._interner.row,)
