@@ -14,16 +14,21 @@ from careledger.standards.epcis.corrections import (
     has_true_hash_id,
     relate,
 )
+from careledger.standards.epcis.errors import Severity
 from careledger.standards.epcis.event_hash import event_digest, event_hash, pre_hash
+from careledger.standards.epcis.reading import parse_document
 from standards.epcis.epcis_documents import (
     EXAMPLE,
     aggregation_event,
     association_event,
+    document,
     object_event,
     read_event,
     sensor_event,
     transaction_event,
     transformation_event,
+    xml_document,
+    xml_object_event,
 )
 
 NS = "{https://ns.example.com/care/}"
@@ -271,6 +276,44 @@ def test_relations(event: dict[str, Any], earlier: dict[str, Any], relation: Rel
     assert relate(read_event(event), read_event(earlier)) is relation
     is_declaration = relation is Relation.ERROR_DECLARATION
     assert declares_error_in(read_event(event), read_event(earlier)) is is_declaration
+
+
+REPEATS = [
+    ([object_event(eventID=ID), object_event(eventID="urn:x:y:1")], [True, True], []),
+    ([object_event(), object_event()], [True, True], []),
+    ([object_event(eventID=ID), object_event(eventID=ID)], [True, True], [(1, Severity.WARNING)]),
+    ([object_event(eventID=ID), object_event(eventID=ID, errorDeclaration=DECLARATION)], [True, True], []),
+    (
+        [object_event(eventID=ID), object_event(eventID=ID, bizStep="receiving")],
+        [True, False],
+        [(1, Severity.ERROR)],
+    ),
+    (
+        [object_event(eventID=ID, errorDeclaration=DECLARATION), object_event(eventID=ID)],
+        [True, False],
+        [(1, Severity.ERROR)],
+    ),
+]
+
+
+@pytest.mark.parametrize(("events", "kept", "problems"), REPEATS)
+def test_identifiers_repeated_in_one_document(
+    events: list[dict[str, Any]], kept: list[bool], problems: list[tuple[int, Severity]]
+) -> None:
+    read = parse_document(document(*events))
+    as_xml = "".join(
+        xml_object_event().replace("<epcList>", f"<eventID>{event['eventID']}</eventID><epcList>")
+        for event in events
+        if "eventID" in event
+    )
+    assert [result.event is not None for result in read.results] == kept
+    found = [(result.number, p.severity) for result in read.results for p in result.problems]
+    assert found == problems
+    for number, _ in problems:
+        (problem,) = read.results[number].problems
+        assert problem.pointer == f"/epcisBody/eventList/{number}/eventID"
+    in_xml = [p for result in parse_document(xml_document(as_xml)).results for p in result.problems]
+    assert all(p.xpath.endswith("/ObjectEvent[2]/eventID[1]") for p in in_xml)
 
 
 def test_identifiers_that_are_hashes() -> None:

@@ -18,6 +18,7 @@ from careledger.standards.epcis.errors import DocumentRejected, Problem, Problem
 from careledger.standards.epcis.json_text import duplicate_key, parse_json_finding_doubles
 from careledger.standards.epcis.limits import Limits
 from careledger.standards.epcis.model import Field, Identifier, MasterDataVocabulary, VocabularyElement
+from careledger.standards.epcis.repeats import examine_repeats
 from careledger.standards.epcis.scope import MASTER_DATA_NAMESPACE, Scope
 from careledger.standards.epcis.timestamps import Instant
 from careledger.standards.epcis.values import read_identifier, read_instant, read_text, read_uri
@@ -135,12 +136,14 @@ def _read_document(parsed: dict[str, object], scope: Scope, kind: DocumentKind) 
     document_id = read_uri(parsed["id"], scope, "/id") if "id" in parsed else ""
     problems = scope.remarks.take()
     _stop_on_errors(scope, problems)
-    results = tuple(
-        [
-            _read_event(members, number, scope, f"{place}/{_EVENTS}/{number}")
-            for number, members in enumerate(events)
-        ]
-    )
+    place = f"{place}/{_EVENTS}"
+    results = [
+        _read_event(members, number, scope, f"{place}/{number}") for number, members in enumerate(events)
+    ]
+
+    def locate(number: int, problem: Problem) -> Problem:
+        return msgspec.structs.replace(problem, pointer=f"{place}/{number}/eventID")
+
     return Document(
         kind=kind,
         schema_version=version,
@@ -148,7 +151,7 @@ def _read_document(parsed: dict[str, object], scope: Scope, kind: DocumentKind) 
         id=document_id,
         header=header,
         masterdata=masterdata,
-        results=results,
+        results=examine_repeats(results, locate),
         namespaces=namespaces,
         extensions=extensions,
         problems=problems,

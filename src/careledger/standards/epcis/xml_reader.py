@@ -18,6 +18,7 @@ from careledger.standards.epcis.document import Document, DocumentKind, EventRes
 from careledger.standards.epcis.errors import DocumentRejected, Problem, ProblemCode
 from careledger.standards.epcis.limits import Limits
 from careledger.standards.epcis.model import Field, Identifier, MasterDataVocabulary, VocabularyElement
+from careledger.standards.epcis.repeats import examine_repeats
 from careledger.standards.epcis.scope import XSI_NAMESPACE, Scope, normalise_namespace
 from careledger.standards.epcis.timestamps import Instant, InvalidTime, parse_instant
 from careledger.standards.epcis.values import read_identifier, read_text, read_uri
@@ -82,16 +83,18 @@ class _DocumentReader:
         extensions = self._foreign(self._root)
         if any(problem.is_error for problem in self._problems):
             raise DocumentRejected([problem for problem in self._problems if problem.is_error])
-        results = tuple(
-            [self._event(element, xpath, number) for number, (element, xpath) in enumerate(events)]
-        )
+        results = [self._event(element, xpath, number) for number, (element, xpath) in enumerate(events)]
+
+        def locate(number: int, problem: Problem) -> Problem:
+            return _relocated(problem, *Locator(*events[number]).locate("eventID"))
+
         return Document(
             kind=kind,
             schema_version=version,
             creation_date=created,
             header=header,
             masterdata=masterdata,
-            results=results,
+            results=examine_repeats(results, locate),
             namespaces=self._scope.namespaces,
             extensions=extensions,
             problems=tuple(self._problems),
