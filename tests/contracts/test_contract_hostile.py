@@ -268,6 +268,10 @@ STOPS: dict[str, tuple[str, set[FaultKind]]] = {
         body("s = 'a' * 65536", "p = 'a' * 90 + 'b'", "for i in range(60000):", "    s.find(p)"),
         {FaultKind.OUT_OF_GAS},
     ),
+    "searching what ends alike": (
+        body("s = 'a' * 2499", "p = 'a' * 1247 + 'ba'", "for i in range(60000):", "    s.find(p)"),
+        {FaultKind.OUT_OF_GAS},
+    ),
     "searching what is far": (
         body("s = 'ab' * 30000", "p = 'ab' * 14000 + 'c'", "for i in range(60000):", "    s.find(p)"),
         {FaultKind.OUT_OF_GAS},

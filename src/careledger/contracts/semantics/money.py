@@ -15,7 +15,6 @@ BASIS_POINTS_PER_UNIT: Final = 10_000
 _AMOUNT: Final = re.compile(r"(-?)([0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)\.([0-9]{2})\Z", re.ASCII)
 _DATE_LENGTH: Final = 10
 _AMOUNT_LENGTH_MAX: Final = 64
-_GROUP: Final = 3
 
 
 def floor(numerator: int, divisor: int) -> int:
@@ -84,10 +83,7 @@ def minor_units(text: str) -> int:
 def amount_text(amount: int) -> str:
     """Return minor units as people write them: 125000 as `1,250.00`."""
     whole, cents = divmod(abs(amount), 100)
-    digits = str(whole)
-    head = len(digits) % _GROUP or _GROUP
-    groups = [digits[:head], *(digits[start : start + _GROUP] for start in range(head, len(digits), _GROUP))]
-    return f"{'-' if amount < 0 else ''}{','.join(groups)}.{cents:02d}"
+    return f"{'-' if amount < 0 else ''}{whole:,}.{cents:02d}"
 
 
 def _ordinal(text: str) -> int:

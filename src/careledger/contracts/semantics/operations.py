@@ -17,6 +17,9 @@ from careledger.contracts.limits import (
 from careledger.contracts.semantics.meter import Meter
 from careledger.contracts.syntax.nodes import Expression, FrozenDict, FrozenList, Literal, Value
 
+_SEARCHED_PLAINLY = 2_500
+_PART_SEARCHED_PLAINLY = 100
+_SEARCH_SHIFT = 7
 _SHORT = 64
 """Texts up to this length are handled within the cost of the node."""
 
@@ -142,6 +145,8 @@ def plus(_meter: Meter, operand: Value, location: Location) -> Value:
 
 def is_equal(meter: Meter, left: Value, right: Value, location: Location, depth: int = 0) -> bool:
     """Return `left == right`; values of different kinds differ, `True` and `1` too."""
+    if left is None or isinstance(left, int):
+        return type(left) is type(right) and left == right
     if isinstance(left, str):
         if not isinstance(right, str) or len(left) != len(right):
             return False
@@ -156,15 +161,13 @@ def is_equal(meter: Meter, left: Value, right: Value, location: Location, depth:
             if not is_equal(meter, one, other, location, depth + 1):
                 return False
         return True
-    if isinstance(left, dict):
-        if not isinstance(right, dict) or len(left) != len(right):
+    if not isinstance(right, dict) or len(left) != len(right):
+        return False
+    _descend(meter, len(left), depth, location)
+    for key, one in left.items():
+        if key not in right or not is_equal(meter, one, right[key], location, depth + 1):
             return False
-        _descend(meter, len(left), depth, location)
-        for key, one in left.items():
-            if key not in right or not is_equal(meter, one, right[key], location, depth + 1):
-                return False
-        return True
-    return type(left) is type(right) and left == right
+    return True
 
 
 def _descend(meter: Meter, length: int, depth: int, location: Location) -> None:
@@ -196,8 +199,14 @@ def contains(meter: Meter, element: Value, container: Value, location: Location)
 
 
 def pay_search(meter: Meter, text: str, part: str, location: Location) -> None:
-    """Pay for looking for a part in a text: the interpreter's search is quadratic for short parts."""
-    meter.charge((len(text) * min(len(part), 100) >> 7) + (len(text) >> costs.TEXT_SHIFT), location)
+    """Pay for looking for a part in a text.
+
+    The interpreter compares position by position, quadratically at worst, in short texts and for short parts, and
+    searches in linear time otherwise.
+    """
+    compared = len(part) if len(text) < _SEARCHED_PLAINLY else min(len(part), _PART_SEARCHED_PLAINLY)
+    positions = max(len(text) - len(part), 0)
+    meter.charge((positions * compared >> _SEARCH_SHIFT) + (len(text) >> costs.TEXT_SHIFT), location)
 
 
 def position_of(meter: Meter, element: Value, elements: list[Value], location: Location) -> int:
