@@ -118,7 +118,10 @@ def _matrix(string: ElementString, symbol: Symbol, scale: int) -> GreyImage:
     if not 1 <= scale <= SCALE_MAX:
         raise GS1Error(GS1Code.SYMBOL, f"the scale must be 1 to {SCALE_MAX}")
     try:
-        barcode = zxingcpp.create_barcode(write_bracketed(string), _FORMATS[symbol], gs1=True)
+        # Left alone, the library sometimes picks a long DataMatrix that GS1 does not know and scanners misname.
+        barcode = zxingcpp.create_barcode(
+            write_bracketed(string), _FORMATS[symbol], gs1=True, force_square=True
+        )
     except ValueError as error:
         raise GS1Error(GS1Code.SYMBOL, "the content does not fit this symbol") from error
     if barcode.content_type != zxingcpp.ContentType.GS1:
@@ -127,6 +130,8 @@ def _matrix(string: ElementString, symbol: Symbol, scale: int) -> GreyImage:
         raise GS1Error(GS1Code.SYMBOL, "brackets inside a value cannot be drawn")
     image = barcode.to_image(scale=scale)
     height, width = image.shape
+    if height != width:
+        raise GS1Error(GS1Code.SYMBOL, "the symbol did not come out square")
     # The image offers the buffer protocol; its published types do not say so.
     return GreyImage(width=width, height=height, pixels=bytes(memoryview(cast("bytes", image))))
 
