@@ -18,7 +18,7 @@ COMPARISON: Final = 2
 LOGICAL_OPERAND: Final = 1
 CONDITIONAL: Final = 1
 INDEX: Final = 2
-SLICE: Final = 7
+SLICE: Final = 8
 LIST: Final = 3
 LIST_ELEMENT: Final = 1
 DICT: Final = 4
@@ -29,28 +29,28 @@ ITERATION: Final = 2
 CONDITION: Final = 1
 CALL: Final = 6
 ARGUMENT: Final = 1
-METHOD: Final = 6
+METHOD: Final = 7
 STATEMENT: Final = 1
 TARGET: Final = 1
 ARM: Final = 1
 LOOP: Final = 4
 
 # Gas that grows with the data: elements or characters shifted right by so many bits.
-MAKING: Final = 2
+MAKING: Final = 3
 """Making any new text, list or dictionary at run time, whatever its size."""
 COPY_SHIFT: Final = 5
 """Copying list elements."""
-WALK_SHIFT: Final = 4
+WALK_SHIFT: Final = 3
 """Going over the entries of a dictionary."""
 TEXT_SHIFT: Final = 6
 """Copying, comparing or searching characters."""
 NUMBERS_SHIFT: Final = 2
 """Making whole numbers, as range does."""
-FOLD_SHIFT: Final = 1
+FOLD_SHIFT: Final = 0
 """Looking at every element once, as sum does."""
 VALUE: Final = 1
 """Each value copied in or out."""
-COMPARED: Final = 2
+COMPARED: Final = 3
 """Each value compared inside a list or dictionary."""
 PAIR: Final = 3
 """Each list of two made by enumerate, zip and items."""

@@ -92,6 +92,9 @@ def _extreme(meter: Meter, location: Location, *values: Value, least: bool) -> V
     if not candidates:
         raise ContractFault(FaultKind.BAD_VALUE, location)
     meter.charge(len(candidates), location)
+    numbers = [candidate for candidate in candidates if type(candidate) is int]
+    if len(numbers) == len(candidates):
+        return min(numbers) if least else max(numbers)
     best = candidates[0]
     if not isinstance(best, str):
         whole_number(best, location)

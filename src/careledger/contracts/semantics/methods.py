@@ -19,8 +19,6 @@ from careledger.contracts.syntax.nodes import FrozenDict, FrozenList, Value
 Entries = dict[str | int, Value]
 
 _SPACE: Final = " \t\n\r\v\f"
-_UPPER: Final = {code: code - 32 for code in range(ord("a"), ord("z") + 1)}
-_LOWER: Final = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +36,17 @@ def _pay_text(meter: Meter, receiver: str, location: Location) -> None:
 
 def _upper(meter: Meter, location: Location, receiver: str) -> Value:
     _pay_case(meter, receiver, location)
-    return receiver.upper() if receiver.isascii() else receiver.translate(_UPPER)
+    return receiver.encode().upper().decode()
 
 
 def _lower(meter: Meter, location: Location, receiver: str) -> Value:
     _pay_case(meter, receiver, location)
-    return receiver.lower() if receiver.isascii() else receiver.translate(_LOWER)
+    return receiver.encode().lower().decode()
 
 
 def _pay_case(meter: Meter, receiver: str, location: Location) -> None:
-    """Pay for a text in other letters; beyond ASCII each character is looked up by itself."""
-    meter.charge(len(receiver) >> (costs.NUMBERS_SHIFT if receiver.isascii() else costs.FOLD_SHIFT), location)
+    """Pay for a text in other letters; on bytes of UTF-8, upper and lower touch ASCII alone."""
+    meter.charge(len(receiver) >> costs.NUMBERS_SHIFT, location)
     _pay_text(meter, receiver, location)
 
 
