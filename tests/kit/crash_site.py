@@ -23,13 +23,17 @@ async def write(folder: Path) -> None:
         async def one(number: int) -> None:
             who = str(uuid.uuid4())
             await site.writer.write([create(patient(f"P{number}"), who)])
+            print(f"Patient {who} 1", flush=True)
             for step in range(4):
                 first, second = str(uuid.uuid4()), str(uuid.uuid4())
                 changes = [create(observation(who), first), create(observation(who, code="82667-7"), second)]
                 await site.writer.write(changes)
+                print(f"Observation {first} 1\nObservation {second} 1", flush=True)
                 if step % 2:
                     await site.writer.write([update(observation(who, "2.50"), first, 1)])
+                    print(f"Observation {first} 2", flush=True)
                     await site.writer.write([delete("Observation", second)])
+                    print(f"Observation {second} 2", flush=True)
 
         await asyncio.gather(*(one(number) for number in range(3)))
         await site.writer.flush()
@@ -74,7 +78,8 @@ def main() -> None:
     if sys.argv[2] == "write":
         asyncio.run(write(folder))
     else:
-        asyncio.run(check(folder, sys.stdin.read().splitlines()))
+        problems = asyncio.run(check(folder, sys.stdin.read().splitlines()))
+        print("\n".join(problems))
 
 
 if __name__ == "__main__":
