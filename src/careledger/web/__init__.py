@@ -1,1 +1,1 @@
-"""What the façades and the pages of all domains share."""
+"""What the HTTP faces of all domains share: errors, principals, tokens, limits, logs, metrics, the page shell."""
