@@ -200,14 +200,17 @@ def _compile_part(part: Part, own_base: str) -> Reader:
 def _compile(node: _Node) -> Reader:
     """Turn a node into a function."""
     actions = list(node.readers)
-    members = {step.name: _compile(child) for step, child in node.children.items() if isinstance(step, Key)}
+    keys = {step.name: child for step, child in node.children.items() if isinstance(step, Key)}
+    members = {name: _compile(child) for name, child in keys.items() if not _is_indexed(child)}
     if members:
         actions.append(_compile_members(members))
+    for name, child in keys.items():
+        for step, end in child.children.items():
+            if isinstance(step, Item):
+                actions.append(_compile_item(name, step.index, _compile(end)))
     for step, child in node.children.items():
         if isinstance(step, Equals):
             actions.append(_compile_filter(step, _compile(child)))
-        elif isinstance(step, Item):
-            raise TypeError("an index stands directly after a member")
     if len(actions) == 1:
         return actions[0]
     chained = tuple(actions)
@@ -215,6 +218,23 @@ def _compile(node: _Node) -> Reader:
     def read(value: object, rows: Rows) -> None:
         for action in chained:
             action(value, rows)
+
+    return read
+
+
+def _is_indexed(node: _Node) -> bool:
+    """Say whether a member is only read at an index; no definition of R4 reads one in both ways."""
+    return bool(node.children) and all(isinstance(step, Item) for step in node.children)
+
+
+def _compile_item(name: str, index: int, action: Reader) -> Reader:
+    """Go on into one item of a member."""
+
+    def read(value: object, rows: Rows) -> None:
+        if type(value) is dict:
+            items = value.get(name)
+            if type(items) is list and len(items) > index:
+                action(items[index], rows)
 
     return read
 
