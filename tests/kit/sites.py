@@ -9,6 +9,7 @@ from pathlib import Path
 
 from careledger.consensus.client import LedgerClient
 from careledger.domains.records.service.context import RecordsSettings, SiteContext
+from careledger.domains.records.service.custody import CustodialWallets
 from careledger.domains.records.service.store import RecordStore
 from careledger.domains.records.service.writer import RecordWriter
 from careledger.primitives.identifiers import ChainID, OrganisationID
@@ -19,7 +20,6 @@ from careledger.vault.keys import SigningSeed
 from careledger.vault.keystore import Keystore
 from careledger.vault.passphrase import PassphraseParameters
 from kit.ledgers import CHAIN_ID, ORGANISATIONS, SEQUENCER_SEED, START_MS, genesis_bytes, seed_of
-from kit.wallets import LocalWallets
 
 CHEAP = PassphraseParameters(memory_kib=64, iterations=1, lanes=1)
 SETTINGS = RecordsSettings(restricted_delay_ms=(0, 0), write_group_ms=1)
@@ -98,7 +98,7 @@ async def running_site(
     writer = RecordWriter(
         context,
         extractor=Extractor(f"http://{slug}.example/fhir/"),
-        patient_keys=LocalWallets(context),
+        patient_keys=CustodialWallets(context),
         link_key=bytes(32),
     )
     await writer.start()

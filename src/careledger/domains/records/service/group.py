@@ -350,7 +350,9 @@ class Group:
         streams: list[Stream] = []
         for stream_row, entries in self._new.items():
             stream = self._registry.stream_by_row(self._connection, stream_row)
-            if (stream.compartment in RESTRICTED) is not restricted:
+            # Manifests are opened for every patient in every compartment, so they tell nothing and need not wait.
+            has_content = stream.next_position > 1
+            if (stream.compartment in RESTRICTED and has_content) is not restricted:
                 continue
             if stream.batch in self.waiting:
                 self._queue(entries)

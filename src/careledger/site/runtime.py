@@ -1,0 +1,159 @@
+"""One organisation's site, put together: the composition root of the off-ledger parts.
+
+What one part needs of another is handed in here, by name. Starting order is stores, write path, access log; stopping
+is the reverse. A site whose ledger is out of reach goes on charting. Ports are opened by the gateway.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from careledger import __version__
+from careledger.domains.records.api.assembly import build_records_face
+from careledger.domains.records.service.audit import AuditRecorder
+from careledger.domains.records.service.backup import BackupPlace, cut_backups
+from careledger.domains.records.service.context import RecordsSettings, SiteContext
+from careledger.domains.records.service.custody import CustodialWallets
+from careledger.domains.records.service.store import RecordStore
+from careledger.domains.records.service.writer import RecordWriter
+from careledger.primitives.identifiers import ChainID, OrganisationID
+from careledger.site.config import NetworkConfig, Settings, SiteEntry
+from careledger.site.ledger_process import clock_ms
+from careledger.site.ledger_routes import ledger_face
+from careledger.site.runtime_ledger import RunningLedger
+from careledger.site.setup import CURSOR_KEY, DATABASE_KEY, LEDGER_KEY, RECORDS_KEY, TOKEN_KEY
+from careledger.standards.fhir.search.extract import Extractor
+from careledger.storage.sqlite import Database
+from careledger.vault.derivation import derive
+from careledger.vault.keys import SigningSeed
+from careledger.vault.keystore import Keystore
+from careledger.web.manifest import DomainFace
+from careledger.web.tokens import TokenIssuer, TokenVerifier
+
+LINK_KEY_BYTES = 64
+
+
+@dataclass(slots=True, kw_only=True)
+class SiteRuntime:
+    """One organisation's site, opened."""
+
+    entry: SiteEntry
+    url: str
+    """`http://host:port` without a final slash."""
+    context: SiteContext
+    writer: RecordWriter
+    store: RecordStore
+    recorder: AuditRecorder
+    issuer: TokenIssuer
+    faces: tuple[DomainFace, ...]
+    """What the gateway mounts."""
+    backup_place: BackupPlace | None = None
+    """Where backups go, once one was made; erasures cut off the keys there."""
+
+    async def start(self) -> None:
+        """Begin to write and to log."""
+        await self.writer.start()
+        await self.recorder.start()
+
+    async def stop(self) -> None:
+        """Finish what is under way."""
+        await self.recorder.stop()
+        await self.writer.stop()
+
+    def close(self) -> None:
+        """Close the stores."""
+        self.context.database.close()
+        self.context.keystore.close()
+
+
+def open_site(
+    config: NetworkConfig,
+    entry: SiteEntry,
+    settings: Settings,
+    passphrase: str,
+    ledger: RunningLedger,
+) -> SiteRuntime:
+    """Open a site's stores and put its parts together; nothing runs yet.
+
+    Raises:
+        VaultError: The keystore does not open.
+        StorageFailed: The database does not open.
+    """
+    root = config.site_root(entry.slug)
+    keystore = Keystore.open(root / "keystore.db", passphrase)
+    context = SiteContext(
+        slug=entry.slug,
+        organisation=OrganisationID(entry.organisation),
+        chain_id=ChainID(config.chain_id),
+        ledger_seed=SigningSeed(keystore.get(LEDGER_KEY)),
+        records_seed=SigningSeed(keystore.get(RECORDS_KEY)),
+        keystore=keystore,
+        database=Database(root / "site.db", keystore.get(DATABASE_KEY)),
+        view=ledger.view,
+        ledger=ledger.client,
+        clock_ms=clock_ms,
+        settings=_records_settings(settings),
+    )
+    url = f"http://{settings.host}:{entry.port}"
+    extractor = Extractor(f"{url}/fhir/")
+    link_key = derive(keystore.get(CURSOR_KEY), "page-links", size_bytes=LINK_KEY_BYTES)
+    runtime: SiteRuntime
+
+    def cut() -> None:
+        if runtime.backup_place is not None:
+            cut_backups(context, runtime.backup_place)
+
+    writer = RecordWriter(
+        context,
+        extractor=extractor,
+        patient_keys=CustodialWallets(context),
+        link_key=link_key[:32],  # the index's own half
+        cut_backups=cut,
+    )
+    store = RecordStore(context)
+    recorder = AuditRecorder(context, writer)
+    issuer = TokenIssuer(
+        SigningSeed(keystore.get(TOKEN_KEY)),
+        organisation=entry.slug,
+        issuer=f"{url}/fhir",
+        clock_ms=clock_ms,
+    )
+    face = build_records_face(
+        context,
+        title=entry.slug,
+        site_url=url,
+        software_version=__version__,
+        writer=writer,
+        store=store,
+        recorder=recorder,
+        verifier=TokenVerifier({entry.slug: issuer.public_key}, issuer=f"{url}/fhir", clock_ms=clock_ms),
+        link_key=link_key,
+        extractor=extractor,
+    )
+    runtime = SiteRuntime(
+        entry=entry,
+        url=url,
+        context=context,
+        writer=writer,
+        store=store,
+        recorder=recorder,
+        issuer=issuer,
+        faces=(face.face, ledger_face(ledger.view, ledger.client)),
+    )
+    return runtime
+
+
+def _records_settings(settings: Settings) -> RecordsSettings:
+    return RecordsSettings(
+        commit_wait_ms=settings.commit_wait_ms,
+        write_group_ms=settings.write_group_ms,
+        restricted_delay_ms=(settings.restricted_delay_ms_min, settings.restricted_delay_ms_max),
+    )
+
+
+def default_backup_place(root: Path, slug: str, passphrase: str) -> BackupPlace:
+    """Where a site's backups go unless the operator says otherwise."""
+    return BackupPlace(
+        directory=root / "backups" / slug, escrow=root / "escrow" / f"{slug}.escrow", passphrase=passphrase
+    )
