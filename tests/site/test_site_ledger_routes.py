@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from starlette.routing import Mount, Route, Router
+from starlette.routing import Route
 
 from careledger.domains.identity.chain.types import Role
 from careledger.domains.records.chain.messages import CommitAccess
@@ -84,8 +84,8 @@ async def running(network: NetworkConfig) -> AsyncIterator[tuple[RunningLedger, 
     async with running_ledger(network, SETTINGS, PASSPHRASE, interval_ms=50) as ledger:
         face = ledger_face(ledger.view, ledger.client)
         app = Edge(face.app, metrics=Metrics("hospital-a"), log=None, clock_ms=clock_ms)
-        transport = httpx.ASGITransport(app=app, root_path="")
-        async with httpx.AsyncClient(transport=transport, base_url="http://site.example") as client:
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://site.example/ledger") as client:
             yield ledger, client
 
 
@@ -154,6 +154,7 @@ async def check_proofs(http: httpx.AsyncClient, network: NetworkConfig, tx_id: s
 
 async def check_refusals(http: httpx.AsyncClient) -> None:
     rows = [
+        ("/v1/nothing", 404),
         ("/v1/block/0x1", 400),
         ("/v1/block/999999", 404),
         ("/v1/block/" + "9" * 40, 400),
@@ -192,12 +193,7 @@ def test_a_witness_outside_follows_over_http(network: NetworkConfig, tmp_path: P
     async def go() -> None:
         async with running(network) as (ledger, _):
             face = ledger_face(ledger.view, ledger.client)
-            gateway = Edge(
-                Router(routes=[Mount(f"/{face.mount}", app=face.app)]),
-                metrics=Metrics("hospital-a"),
-                log=None,
-                clock_ms=clock_ms,
-            )
+            gateway = Edge(face.app, metrics=Metrics("hospital-a"), log=None, clock_ms=clock_ms)
             transport = httpx.ASGITransport(app=gateway)
             http = httpx.AsyncClient(transport=transport, base_url="http://site.example")
             state = WitnessState.create(tmp_path / "outside", name="regulator", chain_id=network.chain_id)
@@ -295,7 +291,7 @@ def test_a_lost_state_of_a_hosted_witness_begins_where_it_cosigned_last(
 def test_every_route_is_described() -> None:
     face = ledger_face(None, None)  # type: ignore[arg-type]
     served = {
-        (method, route.path)
+        (method, route.path.removeprefix("/ledger"))
         for route in face.app.routes  # type: ignore[attr-defined]
         if isinstance(route, Route)
         for method in route.methods or ()

@@ -15,6 +15,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
+from starlette.types import Receive, Scope, Send
 
 from careledger.consensus.client import LedgerClient
 from careledger.ledger.checkpoint import NOTE_BYTES_MAX
@@ -33,7 +34,7 @@ from careledger.site.ledger_reading import (
 )
 from careledger.site.witness_sources import GrowthDocument, read_growth
 from careledger.web.bodies import read_body
-from careledger.web.errors import REQUEST_MALFORMED
+from careledger.web.errors import REQUEST_MALFORMED, ROUTE_UNKNOWN
 from careledger.web.manifest import DomainFace, Operation, Parameter
 
 MOUNT: Final = "ledger"
@@ -190,22 +191,27 @@ def _hex(text: str, at: str, size_bytes: int | None) -> bytes:
 
 
 def ledger_face(view: LedgerView, client: LedgerClient) -> DomainFace:
-    """The ledger's part of a site's HTTP face, to be mounted at `/ledger`."""
+    """The ledger's part of a site's HTTP face; its addresses begin with `/ledger`."""
     routes = LedgerRoutes(view, client)
+    answers = {
+        "readLedgerStatus": routes.status,
+        "readLedgerTrust": routes.trust,
+        "readCheckpoint": routes.checkpoint,
+        "readCosignedCheckpoint": routes.cosigned,
+        "addCosignature": routes.add_cosignature,
+        "readConsistencyProof": routes.consistency,
+        "readBlock": routes.block,
+        "readTransaction": routes.transaction,
+        "proveState": routes.prove_state,
+        "proveReceipt": routes.prove_receipt,
+    }
     # A bare router: what a route raises is answered by the edge in front, in one form for the whole site.
     app = Router(
         routes=[
-            Route("/v1/status", routes.status, methods=["GET"]),
-            Route("/v1/trust", routes.trust, methods=["GET"]),
-            Route("/v1/checkpoint", routes.checkpoint, methods=["GET"]),
-            Route("/v1/cosigned", routes.cosigned, methods=["GET"]),
-            Route("/v1/cosigned", routes.add_cosignature, methods=["POST"]),
-            Route("/v1/consistency", routes.consistency, methods=["GET"]),
-            Route("/v1/block/{height}", routes.block, methods=["GET"]),
-            Route("/v1/tx/{tx_id}", routes.transaction, methods=["GET"]),
-            Route("/v1/proof/state", routes.prove_state, methods=["GET"]),
-            Route("/v1/proof/receipt", routes.prove_receipt, methods=["GET"]),
-        ]
+            Route(f"/{MOUNT}{operation.path}", answers[operation.name], methods=[operation.method])
+            for operation in OPERATIONS
+        ],
+        default=_unknown,
     )
     return DomainFace(
         name=MOUNT,
@@ -214,6 +220,11 @@ def ledger_face(view: LedgerView, client: LedgerClient) -> DomainFace:
         text="The shared ledger: where it stands, its blocks, and proofs that anybody can check.",
         operations=OPERATIONS,
     )
+
+
+async def _unknown(scope: Scope, receive: Receive, send: Send) -> None:
+    del scope, receive, send
+    raise Rejected(ROUTE_UNKNOWN)
 
 
 def _query(name: str, text: str, *, is_required: bool = False) -> Parameter:
