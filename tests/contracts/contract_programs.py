@@ -110,8 +110,12 @@ HOLE = re.compile("<([isbldakce])>")
 
 def deepest() -> str:
     """A contract as deep as the checks let through: calls within calls, each as nested as may be."""
-    functions = 6
-    nested = [f"def f{i}(x):\n    return len({'[' * 27}f{i + 1}(x){']' * 27})\n" for i in range(functions)]
+    functions = 7
+    opened, closed = "[x + 1, 0, " * 18, "]" * 18
+    nested = [
+        f"def f{i}(x):\n    if x == 5:\n        return 5\n    y = {opened}f{i + 1}(x){closed}\n    return 1\n"
+        for i in range(functions)
+    ]
     blocks = ["    " * (i + 1) + ("for y in [x]:\n" if i < 8 else "if x:\n") for i in range(30)]
     return "".join(
         [

@@ -15,6 +15,7 @@ from careledger.contracts import (
     HostSignature,
     HostTable,
     Kind,
+    Location,
     Outcome,
     Value,
     check,
@@ -104,6 +105,15 @@ def test_a_defect_of_the_host_is_not_a_fault_of_the_contract(engine: Engine) -> 
         raise LookupError("the host's own trouble")
 
     with pytest.raises(LookupError, match="own trouble"):
+        outcome("def main():\n    return ask()\n", table(ask), engine)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_fault_of_another_contract_does_not_pass_for_one_of_this(engine: Engine) -> None:
+    def ask() -> Value:
+        raise ContractFault(FaultKind.OUT_OF_GAS, Location(1, 1))
+
+    with pytest.raises(RuntimeError, match="let a contract's fault through"):
         outcome("def main():\n    return ask()\n", table(ask), engine)
 
 

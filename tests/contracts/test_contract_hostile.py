@@ -417,7 +417,7 @@ def test_the_deepest_contract_leaves_the_host_its_stack(engine: Engine) -> None:
         here = here.f_back
         frames += 1
     limit = sys.getrecursionlimit()
-    sys.setrecursionlimit(frames + 520)
+    sys.setrecursionlimit(frames + 500)
     try:
         run(contract, "main", {"x": 1}, gas_max=GAS, memory_bytes_max=MEMORY, engine=engine)
     finally:

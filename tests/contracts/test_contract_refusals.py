@@ -235,6 +235,7 @@ WHOLE: list[tuple[str, FaultKind, tuple[int, int], str]] = [
     ("\n".join(f"def f{i}(): pass" for i in range(257)), FaultKind.TOO_MANY, (257, 5), "256"),
     (f"def f({', '.join(f'a{i}' for i in range(33))}):\n    pass", FaultKind.TOO_MANY, (1, 5), "32"),
     ("def f():\n" + "".join(f"    a{i} = 1\n" for i in range(201)), FaultKind.TOO_MANY, (202, 5), "200"),
+    ("X = 'a\ud800b'", FaultKind.BAD_CHARACTER, (1, 7), "cannot be seen"),
     ("\ufeffX = 1", FaultKind.BAD_CHARACTER, (1, 1), "cannot be seen"),
 ]  # fmt: skip
 

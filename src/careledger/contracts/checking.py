@@ -116,12 +116,12 @@ def _world(module: Module, host: Mapping[str, HostSignature], report: Report) ->
     """Collect the names of the top level; each may be defined once and must be free."""
     functions: dict[str, Function] = {}
     world = World(functions, host)
-    constants: list[str] = []
+    defined: dict[str, None] = {}
     for name, location in _top_level_names(module):
-        meaning = world.meaning(name) or ("a constant of this source" if name in constants else "")
+        meaning = world.meaning(name) or ("defined in this source" if name in defined else "")
         if meaning:
             report.add(FaultKind.NAME_TAKEN, location, f"`{name}` is already {meaning}")
-        constants.append(name)
+        defined[name] = None
     for function in module.functions:
         functions[function.identifier] = function
         if len(function.parameters) > PARAMETERS_MAX:
@@ -131,7 +131,7 @@ def _world(module: Module, host: Mapping[str, HostSignature], report: Report) ->
     if len(module.functions) > FUNCTIONS_MAX:
         place = module.functions[FUNCTIONS_MAX].location
         report.add(FaultKind.TOO_MANY, place, f"a source has at most {FUNCTIONS_MAX} functions")
-    world.constant_names = frozenset(name for name in constants if name not in functions)
+    world.constant_names = frozenset(name for name in defined if name not in functions)
     return world
 
 

@@ -21,8 +21,11 @@ NESTING_MAX: Final = 40
 LOOP_NESTING_MAX: Final = 8
 """Most loops inside one another, `for` statements and comprehension clauses together."""
 
-CALL_NESTING_MAX: Final = 200
-"""Deepest nesting through calls: the nesting at each call plus that of the function called."""
+CALL_NESTING_MAX: Final = 160
+"""Deepest nesting through calls: the nesting at each call plus that of the function called.
+
+Either engine needs at most three frames of Python's stack per level.
+"""
 
 FUNCTIONS_MAX: Final = 256
 PARAMETERS_MAX: Final = 32

@@ -116,7 +116,7 @@ def _function_call(node: FunctionCall, compilation: Compilation) -> Evaluator:
     if pick is not None:
 
         def call_picked(frame: Frame, meter: Meter) -> Value:
-            signal = callee.body(pick(frame) + callee.blank, meter)
+            signal = callee.body([*pick(frame), *callee.blank], meter)
             return None if signal is None else signal[0]
 
         return call_picked
@@ -139,6 +139,12 @@ def _library_call(node: LibraryCall, compilation: Compilation) -> Evaluator:
         first = compilation.evaluator(node.arguments[0])
         second = compilation.evaluator(node.arguments[1])
         return lambda frame, meter: function(meter, location, first(frame, meter), second(frame, meter))
+    if node.order is None:
+        *most, final = node.arguments
+        pick = compilation.picker(most)
+        if pick is not None:
+            last = compilation.evaluator(final)
+            return lambda frame, meter: function(meter, location, *pick(frame), last(frame, meter))
     arguments = _arguments(node, compilation)
     return lambda frame, meter: function(meter, location, *arguments(frame, meter))
 
@@ -152,9 +158,21 @@ def _host_call(node: HostCall, compilation: Compilation) -> Evaluator:
 
 def _method_call(node: MethodCall, compilation: Compilation) -> Evaluator:
     receiver = compilation.evaluator(node.receiver)
-    arguments = together(node.arguments, compilation)
     by_type = calls_by_type(node.method, len(node.arguments))
     location = node.location
+    if len(node.arguments) == 1:
+        only = compilation.evaluator(node.arguments[0])
+
+        def call_with_one(frame: Frame, meter: Meter) -> Value:
+            value = receiver(frame, meter)
+            argument = only(frame, meter)
+            method = by_type.get(type(value))
+            if method is None:
+                raise ContractFault(FaultKind.NO_SUCH_METHOD, location)
+            return method(meter, location, value, argument)
+
+        return call_with_one
+    arguments = together(node.arguments, compilation)
 
     def call(frame: Frame, meter: Meter) -> Value:
         value = receiver(frame, meter)

@@ -50,7 +50,7 @@ def together(
     """
     pick = compilation.picker(nodes)
     if pick is not None:
-        return lambda frame, _meter: pick(frame)
+        return lambda frame, _meter: [*pick(frame)]
     if len(nodes) > 2 and (leaves := compilation.picker(nodes[:-1])) is not None:
         last = compilation.evaluator(nodes[-1])
         return lambda frame, meter: [*leaves(frame), last(frame, meter)]

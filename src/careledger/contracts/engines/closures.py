@@ -112,6 +112,14 @@ def _assign(node: nodes.Assign, compilation: Compilation) -> Executor:
     value = compilation.evaluator(node.value)
     if isinstance(node.target, nodes.Name):
         slot = node.target.slot
+        if isinstance(node.value, nodes.Name | nodes.Literal):
+            source = compilation.slot(node.value)
+
+            def copy(frame: Frame, _meter: Meter) -> Signal:
+                frame[slot] = frame[source]
+                return None
+
+            return copy
 
         def assign(frame: Frame, meter: Meter) -> Signal:
             frame[slot] = value(frame, meter)

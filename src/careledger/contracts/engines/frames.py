@@ -77,7 +77,7 @@ class Compilation:
             self._literals.append(value)
         return place
 
-    def picker(self, nodes: Sequence[Expression]) -> Callable[[Frame], list[Value]] | None:
+    def picker(self, nodes: Sequence[Expression]) -> Callable[[Frame], tuple[Value, ...]] | None:
         """Return what picks variables and literals from a frame; None where anything else is among the nodes."""
         leaves = [node for node in nodes if isinstance(node, Name | Literal)]
         if not leaves or len(leaves) != len(nodes):
@@ -85,9 +85,8 @@ class Compilation:
         slots = [self.slot(leaf) for leaf in leaves]
         if len(slots) == 1:
             (slot,) = slots
-            return lambda frame: [frame[slot]]
-        pick = itemgetter(*slots)
-        return lambda frame: [*pick(frame)]
+            return lambda frame: (frame[slot],)
+        return itemgetter(*slots)
 
 
 def binder(targets: tuple[Name, ...], location: Location) -> Binder:

@@ -32,7 +32,11 @@ _NUMBERS: Final = ("-", "//", "%")
 class ExpressionWriter:
     """Writes the expressions of one function, line by line.
 
-    `_known` holds what is certain about the type of an operand, by its text.
+    Attributes:
+        names: what the code may name; constants are added to it.
+        places: names of places in the source.
+        lines: what is written so far.
+        known: operands whose type is certain, by their text, within the statement being written.
     """
 
     def __init__(self, names: dict[str, object], places: dict[Location, str]) -> None:

@@ -94,7 +94,12 @@ def _crossing(function: HostFunction) -> Callable[..., Value]:
             if _KIND_OF[type(value)] not in accepted:
                 raise ContractFault(FaultKind.WRONG_TYPE, location)
             copied.append(value)
-        result = copy_in(meter, function.call(*copied), FaultKind.BAD_HOST_RESULT, location)
+        try:
+            answer = function.call(*copied)
+        except ContractFault as fault:
+            # A fault of another contract, run by the host, must not pass for a fault of this one.
+            raise RuntimeError("a host function let a contract's fault through") from fault
+        result = copy_in(meter, answer, FaultKind.BAD_HOST_RESULT, location)
         if _KIND_OF[type(result)] not in result_kinds:
             raise ContractFault(FaultKind.BAD_HOST_RESULT, location)
         return result
