@@ -46,7 +46,8 @@ _PURGE_EXTRA: Final = 16
 """Ended rows that each batch takes away beyond its own number, so that a backlog shrinks."""
 
 _FIND_CURRENT: Final = (
-    "SELECT row, entity, state, labels, patient FROM idx_resource WHERE type = ? AND id = ? AND ended = 0"
+    "SELECT type, id, row, entity, state, labels, patient FROM idx_resource"
+    " WHERE type = ? AND id = ? AND ended = 0"
 )
 _INSERT_STUB: Final = f"INSERT INTO idx_resource VALUES (?, ?, ?, ?, 0, 0, 0, 0, 0, {STUB}, 0, 0)"
 _END: Final = "UPDATE idx_resource SET ended = ?, ended_ms = ? WHERE row = ?"
@@ -190,7 +191,8 @@ class IndexWriter:
             raise ValueError("labels outside bits 0 to 61")
         batch = self._begin()
         placement = _Placement()
-        places = [self._place(item, placement) for item in items]
+        current = self._find_all_current((item.resource_type, item.resource_id) for item in items)
+        places = [self._place(item, current, placement) for item in items]
         ends = {row: (successor, when_ms) for successor, when_ms, row in placement.ended}
         for item, (row, entity) in zip(items, places, strict=True):
             rows = item.rows
@@ -222,9 +224,10 @@ class IndexWriter:
             return
         batch = self._begin()
         placement = _Placement()
+        known = self._find_all_current((removal.resource_type, removal.resource_id) for removal in removals)
         for removal in removals:
             number = type_numbers()[removal.resource_type]
-            found = self._find_current(number, removal.resource_id)
+            found = known.get((number, removal.resource_id))
             if found is None or found.state != LIVE or found.row in placement.removed:
                 continue
             placement.removed.add(found.row)
@@ -240,12 +243,19 @@ class IndexWriter:
                 batch.compartments.extend((row, cast("int", patient)) for (patient,) in rows)
         self._finish(batch, placement)
 
-    def _find_current(self, number: int, resource_id: str) -> _Current | None:
-        """Return what is known of a resource, or None."""
-        rows = self._connection.execute(_FIND_CURRENT, (number, resource_id)).fetchall()
-        return _Current(*cast("tuple[int, int, int, int, int]", rows[0])) if rows else None
+    def _find_all_current(self, keys: Iterable[tuple[str, str]]) -> dict[tuple[int, str], _Current]:
+        """Return what is known of resources, by type number and id."""
+        numbers = type_numbers()
+        wanted = [(numbers[resource_type], resource_id) for resource_type, resource_id in keys]
+        rows = cast(
+            "Iterable[tuple[int, str, int, int, int, int, int]]",
+            self._connection.executemany(_FIND_CURRENT, wanted),
+        )
+        return {(number, resource_id): _Current(*rest) for number, resource_id, *rest in rows}
 
-    def _place(self, item: IndexedResource, placement: _Placement) -> tuple[int, int]:
+    def _place(
+        self, item: IndexedResource, known: dict[tuple[int, str], _Current], placement: _Placement
+    ) -> tuple[int, int]:
         """Give a version its row and its resource's entity; note what it ends."""
         number = type_numbers()[item.resource_type]
         key = (number, item.resource_id)
@@ -255,7 +265,7 @@ class IndexWriter:
             entity = before[1]
             placement.ended.append((row, item.last_updated_ms, before[0]))
         else:
-            current = self._find_current(*key)
+            current = known.get(key)
             entity = row if current is None else current.entity
             if current is not None and current.state == STUB:
                 placement.stubs.append((current.row,))
@@ -307,7 +317,7 @@ class IndexWriter:
         all_values: set[tuple[int, int]] = set()
         for resource_type, resource_id in keys:
             number = type_numbers()[resource_type]
-            current = self._find_current(number, resource_id)
+            current = self._find_all_current([(resource_type, resource_id)]).get((number, resource_id))
             if current is None or current.state == STUB:
                 continue
             count += 1
