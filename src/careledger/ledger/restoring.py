@@ -39,7 +39,7 @@ from careledger.ledger.snapshots import (
 )
 from careledger.primitives.codec import CodecError, decode
 from careledger.primitives.errors import InvariantViolated
-from careledger.primitives.hashing import leaf_hash, sha256
+from careledger.primitives.hashing import leaf_hash, node_hash, sha256
 from careledger.state.nodes import Nodes
 from careledger.state.rebuild import StateDamaged, rebuild_from_values
 from careledger.state.store import (
@@ -270,8 +270,15 @@ def _history_rows(manifest: SnapshotManifest) -> dict[bytes, bytes]:
         (node_key(level, index), sibling)
         for (level, index), sibling in zip(before, manifest.leaf.path, strict=True)
     )
-    rows[leaf_key(size - 1)] = manifest.leaf.leaf
-    rows[node_key(0, size - 1)] = leaf_hash(manifest.leaf.leaf)
+    # The subtrees that the last leaf completed.
+    level, index, node = 0, size - 1, leaf_hash(manifest.leaf.leaf)
+    rows[leaf_key(index)] = manifest.leaf.leaf
+    rows[node_key(level, index)] = node
+    for sibling in manifest.leaf.path:
+        if not index & 1:
+            break
+        level, index, node = level + 1, index >> 1, node_hash(sibling, node)
+        rows[node_key(level, index)] = node
     return rows
 
 
