@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from enum import IntEnum, IntFlag
 from struct import Struct
+from struct import error as struct_error
 
 from careledger.primitives.codec import Wire
 from careledger.primitives.hashing import labelled
@@ -282,7 +283,7 @@ def unpack_pack(raw: bytes) -> Pack:
             use,
             transformation or b"",
         )
-    except (ValueError, IndexError, ArithmeticError) as error:
+    except (ValueError, struct_error) as error:
         raise InvariantViolated("a pack of supply cannot be read") from error
 
 
