@@ -19,11 +19,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from careledger.gateway.openapi import build_openapi
 from careledger.gateway.start_page import start_page
-from careledger.primitives.errors import CodedError, Rejected
+from careledger.primitives.errors import CodedError
 from careledger.web.edge import Edge, state_of
-from careledger.web.errors import ROUTE_UNKNOWN, HttpRefused
+from careledger.web.errors import HttpRefused
 from careledger.web.health import Probe, health_routes
-from careledger.web.logs import RequestLog
+from careledger.web.logs import RequestLog, Safe
 from careledger.web.manifest import DomainFace
 from careledger.web.metrics import Metrics
 from careledger.web.pages import PageShell, serve_asset
@@ -132,7 +132,7 @@ def build_site(
         exception_handlers={
             CodedError: _refuse,
             HttpRefused: _refuse,
-            HTTPException: _refuse_http,
+            HTTPException: _refuse,
         },
     )
     log = RequestLog(log_to, name) if log_to is not None else None
@@ -143,7 +143,7 @@ def build_site(
         port=port,
         app=edge,
         start=start,
-        stop=stop,
+        stop=(*(_closing(face) for face in faces), *stop),
         log=log,
         certificate=certificate,
         certificate_key=certificate_key,
@@ -151,9 +151,17 @@ def build_site(
     )
 
 
-def _answer(request: Request, error: Exception) -> Response:
+def _closing(face: DomainFace) -> Step:
+    async def close() -> None:
+        face.close()
+
+    return close
+
+
+async def _refuse(request: Request, error: Exception) -> Response:
     state = state_of(request.scope)
     problem = problem_of(error)
+    state.code = Safe(problem.code)
     headers = {name.decode("ascii"): value.decode("ascii") for name, value in problem.headers}
     return Response(
         problem.encode(state.request_id),
@@ -161,23 +169,3 @@ def _answer(request: Request, error: Exception) -> Response:
         headers=headers,
         media_type=CONTENT_TYPE.decode("ascii"),
     )
-
-
-async def _refuse(request: Request, error: Exception) -> Response:
-    return _answer(request, error)
-
-
-async def _refuse_http(request: Request, error: Exception) -> Response:
-    """Answer what Starlette itself refuses: 404, 405 and malformed requests."""
-    if not isinstance(error, HTTPException):
-        raise error
-    if error.status_code == 404:
-        return _answer(request, Rejected(ROUTE_UNKNOWN))
-    allowed = (error.headers or {}).get("Allow", "")
-    refused = HttpRefused(
-        error.status_code,
-        "METHOD_NOT_ALLOWED" if error.status_code == 405 else "REFUSED",
-        f"This address takes only: {allowed}." if allowed else "The request is refused.",
-        headers=((b"allow", allowed.encode("ascii")),) if allowed else (),
-    )
-    return _answer(request, refused)

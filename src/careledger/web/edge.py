@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from careledger.primitives.errors import Unavailable
 from careledger.web import problem
 from careledger.web.errors import OVERLOADED
-from careledger.web.logs import RequestLog, Safe, describe_error
+from careledger.web.logs import RequestLine, RequestLog, Safe, describe_error
 from careledger.web.metrics import Metrics
 
 STATE_KEY: Final = "careledger.request"
@@ -41,6 +41,11 @@ SECURITY_HEADERS: Final = (
 )
 API_POLICY: Final = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; sandbox")
 """For everything that is no page: nothing in it may run or load, whatever it holds."""
+
+
+_ADDED: Final = (*SECURITY_HEADERS, API_POLICY)
+_REPLACEABLE: Final = frozenset(name for name, _ in _ADDED)
+"""Headers that an application may set otherwise, as pages do."""
 
 
 @dataclass(slots=True)
@@ -116,12 +121,9 @@ class Edge:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = message["headers"]
-                present = {name for name, _ in headers}
-                headers = [*headers, request_header]
-                headers += [header for header in SECURITY_HEADERS if header[0] not in present]
-                if API_POLICY[0] not in present:
-                    headers.append(API_POLICY)
-                message["headers"] = headers
+                own = [name for name, _ in headers if name in _REPLACEABLE]
+                added = [one for one in _ADDED if one[0] not in own] if own else _ADDED
+                message["headers"] = [*headers, request_header, *added]
             await send(message)
 
         metrics.in_flight += 1
@@ -131,7 +133,8 @@ class Edge:
             else:
                 await self._app(scope, receive, send_on)
         except Exception as error:
-            self._report(error, state)
+            if status or not problem.is_foreseen(error):
+                self._report(error, state)
             if status:
                 raise  # the answer had begun: only cutting the connection tells the client
             await send_problem(send_on, state, error)
@@ -159,23 +162,21 @@ class Edge:
             template = getattr(known, "path", None)
             if isinstance(template, str):
                 route = Safe(template)
-        method = Safe(scope["method"]) if scope["method"] in _METHODS else Safe("OTHER")
+        method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         duration_us = (time.perf_counter_ns() - state.started_ns) // 1_000
-        self._metrics.count_request(method, route, status, duration_us)
+        self._metrics.count_request(method, str(route), status, duration_us)
         if self._log is not None:
-            self._log.note(
-                self._clock_ms(),
-                {
-                    "request_id": Safe(state.request_id),
-                    "method": method,
-                    "route": route,
-                    "type": state.resource_type,
-                    "status": status,
-                    "code": state.code,
-                    "client": state.client_id,
-                    "duration_us": duration_us,
-                },
+            line = RequestLine(
+                request_id=state.request_id,
+                method=method,
+                route=str(route),
+                type=str(state.resource_type),
+                status=status,
+                code=str(state.code),
+                client=str(state.client_id),
+                duration_us=duration_us,
             )
+            self._log.note(self._clock_ms(), line)
 
 
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

@@ -6,7 +6,7 @@ and the API document is built from the operations. Adding a domain is adding its
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -63,5 +63,7 @@ class DomainFace:
     """Empty for a face that describes itself otherwise, as FHIR does."""
     document: str = ""
     """Address below the mount of the face's own description, such as `metadata`; or empty."""
+    close: Callable[[], None] = lambda: None
+    """Ends what the face itself started, such as threads, once no request is under way."""
     cli: str = ""
     """`module:attribute` of its command-line verbs, loaded only when one is used; or empty."""

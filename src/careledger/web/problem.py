@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import msgspec
+from starlette.exceptions import HTTPException
 
-from careledger.primitives.errors import CodedError
-from careledger.web.errors import HttpRefused
+from careledger.primitives.errors import CodedError, Rejected
+from careledger.web.errors import ROUTE_UNKNOWN, HttpRefused
 
 CONTENT_TYPE = b"application/problem+json"
 _URN = "urn:careledger:error"
@@ -69,7 +70,27 @@ def problem_of(error: Exception) -> Problem:
         )
     if isinstance(error, HttpRefused):
         return Problem(status=error.status, code=f"web.{error.slug}", title=error.text, headers=error.headers)
+    if isinstance(error, HTTPException):
+        return _of_http(error)
     return Problem(status=500, code="web.INTERNAL", title=_TITLE_UNFORESEEN)
+
+
+def _of_http(error: HTTPException) -> Problem:
+    """Return what to tell about a refusal of the router itself: 404, 405 and malformed requests."""
+    if error.status_code == 404:
+        return problem_of(Rejected(ROUTE_UNKNOWN))
+    allowed = (error.headers or {}).get("Allow", "")
+    return Problem(
+        status=error.status_code,
+        code="web.METHOD_NOT_ALLOWED" if error.status_code == 405 else "web.REFUSED",
+        title=f"This address takes only: {allowed}." if allowed else "The request is refused.",
+        headers=((b"allow", allowed.encode("ascii")),) if allowed else (),
+    )
+
+
+def is_foreseen(error: Exception) -> bool:
+    """Whether an error is a refusal rather than a fault of ours."""
+    return isinstance(error, (CodedError, HttpRefused, HTTPException))
 
 
 def headers_of(status: int) -> tuple[tuple[bytes, bytes], ...]:

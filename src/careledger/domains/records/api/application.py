@@ -58,6 +58,7 @@ _NOBODY: Final = Access(
     0,
 )
 """The requester of what needs no token: nothing exists for them."""
+_TEMPLATES: Final = {shape: Safe(shape.value) for shape in Shape}
 _TYPES: dict[str, Safe] = {}
 _DATES: Final[dict[int, bytes]] = {}
 _DATES_MAX: Final = 4_096
@@ -98,10 +99,9 @@ class FhirApplication:
         try:
             address = parse_address(scope["path"].removeprefix(_PREFIX).removeprefix("/"))
             shape = address.shape
-            state.route = Safe(shape.value)
+            state.route = _TEMPLATES[shape]
             state.resource_type = _type_name(address.resource_type)
             route = self._site.table.find(self._site, "GET" if is_head else method, address)
-            state.route = route.template
             answer, request = await self._answer(scope, receive, state, address, route)
             present(answer, request.presentation, is_read=route.interaction in _READS)
         except Exception as error:  # noqa: BLE001 - every fault is answered with an OperationOutcome

@@ -109,5 +109,6 @@ def build_records_face(
         app=FhirApplication(site),
         text="Health records as FHIR R4, with proof of what was kept.",
         document="metadata",
+        close=site.close,
     )
     return RecordsFace(site=site, face=face)

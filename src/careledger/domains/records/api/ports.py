@@ -25,7 +25,7 @@ PatientsOf: TypeAlias = Callable[[Written], Sequence[str]]
 """Ids of the patients whose records a written version belongs to."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Seen:
     """One version that an answer contains."""
 
@@ -36,7 +36,7 @@ class Seen:
     """Stream it belongs to, which says whose record it is."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class AccessEvent:
     """One access, to be made durable before it is answered."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
@@ -17,7 +17,6 @@ from careledger.domains.records.api.interaction import FhirAnswer, FhirRequest
 from careledger.domains.records.api.served_types import SERVED_TYPES
 from careledger.primitives.errors import Rejected
 from careledger.web.errors import ROUTE_UNKNOWN, method_not_allowed
-from careledger.web.logs import Safe
 
 if TYPE_CHECKING:
     from careledger.domains.records.api.site import FhirSite
@@ -55,7 +54,7 @@ OPERATION_SHAPES: Final = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Address:
     """An address below the FHIR base, in its parts."""
 
@@ -87,12 +86,6 @@ class Route:
     handler: Handler
     needs_token: bool = True
     takes_body: bool = False
-    template: Safe = field(init=False)
-    """For logs and metrics."""
-
-    def __post_init__(self) -> None:
-        """Derive the template."""
-        object.__setattr__(self, "template", Safe(self.shape.value))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,7 @@ from careledger.storage.sqlite import Connection, Database
 from careledger.web.principal import Principal
 
 STREAMS_CACHED: Final = 200_000
+READERS_CACHED: Final = 2_000
 _ACTIONS: Final = {
     "create": audit_events.Action.CREATE,
     "read": audit_events.Action.READ,
@@ -55,6 +56,7 @@ class AuditTrail:
         self._store = store
         self._database = database
         self._patients: dict[int, str | None] = {}
+        self._readers: dict[str, tuple[Principal, Reader]] = {}
 
     def patient_of(self, stream: int) -> str | None:
         """Return the id of the patient a stream belongs to; None for what belongs to no patient."""
@@ -111,8 +113,16 @@ class AuditTrail:
 
         return also
 
-    @staticmethod
+    def _reader(self, principal: Principal) -> Reader:
+        known = self._readers.get(principal.token_id)
+        if known is None or known[0] is not principal:
+            if len(self._readers) >= READERS_CACHED:
+                self._readers.clear()
+            known = self._readers[principal.token_id] = (principal, reader_of(principal))
+        return known[1]
+
     def _entry(
+        self,
         access: AccessEvent,
         patient: str | None,
         references: tuple[str, ...],
@@ -121,7 +131,7 @@ class AuditTrail:
         return audit_events.Access(
             action=action or _ACTIONS[access.action],
             patient_id=patient,
-            reader=reader_of(access.principal),
+            reader=self._reader(access.principal),
             purpose=access.principal.purpose.value,
             resources=references,
             query=access.query,
