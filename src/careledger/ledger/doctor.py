@@ -24,13 +24,23 @@ from careledger.primitives.codec import CodecError
 from careledger.primitives.errors import CodedError, InvariantViolated
 from careledger.sdk.context import View
 from careledger.sdk.module import Module
-from careledger.state.store import HISTORY, META, SEEN, Reader, TableView
+from careledger.state.store import HISTORY, META, SEEN, Reader, SnapshotLost, StorageFailed, TableView
 from careledger.state.undo import read_versions
 
 FINDINGS_MAX: Final = 25
 """Findings of one check that are shown; a replica with more is not mended line by line."""
 
-_UNREADABLE = (CodecError, CodedError, InvariantViolated, ValueError, LookupError, OverflowError, TypeError)
+_UNREADABLE = (
+    CodecError,
+    CodedError,
+    InvariantViolated,
+    LookupError,
+    OverflowError,
+    SnapshotLost,
+    StorageFailed,
+    TypeError,
+    ValueError,
+)
 
 
 @dataclass(frozen=True, slots=True)
