@@ -21,7 +21,7 @@ $(READY): requirements/dev.lock pyproject.toml
 	@touch $@
 
 demo: $(READY)
-	@$(BIN)/careledger demo $(ARGS)
+	@$(BIN)/python -m careledger.demo $(ARGS)
 
 test: $(READY)
 	$(BIN)/python -m pytest -n 2 -m "not slow" $(ARGS)

@@ -19,6 +19,7 @@ from careledger.site.config import NetworkConfig, Settings
 from careledger.site.ledger_process import clock_ms
 from careledger.site.runtime import SiteRuntime, open_site
 from careledger.site.runtime_ledger import RunningLedger, running_ledger
+from careledger.site.witness import INTERVAL_MS
 
 
 def build_app(site: SiteRuntime, settings: Settings, ledger: RunningLedger) -> SiteApp:
@@ -67,6 +68,7 @@ async def running_network(
     *,
     allow_pause: bool = False,
     only: Sequence[str] = (),
+    witness_interval_ms: int = INTERVAL_MS,
 ) -> AsyncIterator[RunningNetwork]:
     """Run the ledger and the sites of a network folder until the block ends.
 
@@ -76,8 +78,11 @@ async def running_network(
         passphrase: opens the keystores.
         allow_pause: let the ledger be paused, for demonstrations.
         only: these organisations' sites; all by default.
+        witness_interval_ms: how often hosted witnesses cosign.
     """
-    async with running_ledger(config, settings, passphrase, allow_pause=allow_pause) as ledger:
+    async with running_ledger(
+        config, settings, passphrase, allow_pause=allow_pause, interval_ms=witness_interval_ms
+    ) as ledger:
         sites: dict[str, SiteRuntime] = {}
         try:
             for entry in config.sites:

@@ -21,6 +21,7 @@ from careledger.primitives.identifiers import ChainID, OrganisationID
 from careledger.site.config import NetworkConfig, Settings, SiteEntry
 from careledger.site.ledger_process import clock_ms
 from careledger.site.ledger_routes import ledger_face
+from careledger.site.proofs import RecordProofs
 from careledger.site.runtime_ledger import RunningLedger
 from careledger.site.setup import CURSOR_KEY, DATABASE_KEY, LEDGER_KEY, RECORDS_KEY, TOKEN_KEY
 from careledger.standards.fhir.search.extract import Extractor
@@ -46,6 +47,7 @@ class SiteRuntime:
     store: RecordStore
     recorder: AuditRecorder
     issuer: TokenIssuer
+    proofs: RecordProofs
     faces: tuple[DomainFace, ...]
     """What the gateway mounts."""
     backup_place: BackupPlace | None = None
@@ -119,6 +121,7 @@ def open_site(
         issuer=f"{url}/fhir",
         clock_ms=clock_ms,
     )
+    proofs = RecordProofs(context, store, ledger)
     face = build_records_face(
         context,
         title=entry.slug,
@@ -130,6 +133,7 @@ def open_site(
         verifier=TokenVerifier({entry.slug: issuer.public_key}, issuer=f"{url}/fhir", clock_ms=clock_ms),
         link_key=link_key,
         extractor=extractor,
+        proofs=proofs,
     )
     runtime = SiteRuntime(
         entry=entry,
@@ -139,6 +143,7 @@ def open_site(
         store=store,
         recorder=recorder,
         issuer=issuer,
+        proofs=proofs,
         faces=(face.face, ledger_face(ledger.view, ledger.client)),
     )
     return runtime
