@@ -12,7 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from careledger.contracts import CheckedContract, ContractFault, Engine, Value, check, run
-from careledger.contracts.case_documents import Given
 from careledger.contracts.cases import read_cases
 from careledger.contracts.plans import example_plan
 
@@ -105,21 +104,11 @@ def five_lines() -> list[dict[str, Value]]:
 
 def ppo_arguments() -> dict[str, object]:
     """A five-line claim for the packaged PPO plan."""
-    arguments: dict[str, object] = {str(name): exact(value) for name, value in given_of("ppo").items()}
-    arguments["claim"] = {"kind": "professional", "received_date": "2026-03-01", "lines": five_lines()}
-    arguments["fees_minor"] = {"P1": 9_500, "P2": 6_000, "P3": 1_235, "P4": 240_000, "P5": 8_000}
-    return arguments
-
-
-def given_of(name: str) -> dict[str | int, Given]:
-    return read_cases(example_plan(name).cases).given
-
-
-def exact(value: Given) -> Given:
-    """Plain dictionaries instead of those that know their place."""
-    if isinstance(value, dict):
-        return {key: exact(inner) for key, inner in value.items()}
-    return [exact(inner) for inner in value] if isinstance(value, list) else value
+    return {
+        **read_cases(example_plan("ppo").cases).given,
+        "claim": {"kind": "professional", "received_date": "2026-03-01", "lines": five_lines()},
+        "fees_minor": {"P1": 9_500, "P2": 6_000, "P3": 1_235, "P4": 240_000, "P5": 8_000},
+    }
 
 
 def runner(

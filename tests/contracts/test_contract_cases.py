@@ -48,7 +48,7 @@ HEAD = "entry: main\ngiven: {amount_minor: 10.00, tag: a}\ncases:\n"
     ],
 )
 def test_scalars_are_what_they_look_like(text: str, value: object) -> None:
-    assert read_document(text) == value
+    assert read_document(text).entries == value
 
 
 @pytest.mark.parametrize(
@@ -98,6 +98,8 @@ def test_aliases_cannot_explode() -> None:
         ("entry: main", "`cases` lists"),
         ("cases: [5]", "a case is a mapping"),
         ("cases: [{given: {}}]", "has a `name`"),
+        ("given: {1: 2}\ncases: [{name: x, expect: 1}]", "`given`"),
+        ("cases: [{name: x, given: [], expect: 1}]", "`given`"),
         ("cases: [{name: x}]", "expects something"),
         ("cases: [{name: x, expect: {}, expects: {}}]", "`expects` is not known"),
         ("case: []", "`case` is not known"),

@@ -137,6 +137,8 @@ def test_a_host_may_not_take_the_language_s_names() -> None:
     signature = HostSignature(name="len", parameters=(), result=(Kind.INT,), gas=1)
     with pytest.raises(ValueError, match="taken"):
         HostTable([HostFunction(signature=signature, call=lambda: 1)])
+    with pytest.raises(ValueError, match="gives no gas"):
+        table(lambda: 1, gas=-1)
     other = HostFunction(signature=HostSignature(name="ask", parameters=(), result=(), gas=1), call=lambda: 1)
     with pytest.raises(ValueError, match="taken"):
         HostTable([other, other])

@@ -90,10 +90,10 @@ def disagreement(seed: int, seen: Counter[str]) -> str:
 
 def test_starlark_agrees() -> None:
     seen: Counter[str] = Counter()
-    found = [text for seed in range(900) if (text := disagreement(seed, seen))]
+    found = [text for seed in range(600) if (text := disagreement(seed, seen))]
     assert found[:1] == []
-    assert seen["value"] > 300
-    assert seen["stopped"] > 200
+    assert seen["value"] > 200
+    assert seen["stopped"] > 100
 
 
 @pytest.mark.parametrize(

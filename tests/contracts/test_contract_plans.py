@@ -7,7 +7,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from careledger.contracts import Engine, Value, check, run
-from careledger.contracts.case_documents import Given
 from careledger.contracts.cases import read_cases, run_cases
 from careledger.contracts.documents import (
     Accumulators,
@@ -32,17 +31,7 @@ MEMORY = 64 * 1024 * 1024
 PLANS = {name: check(example_plan(name).source) for name in EXAMPLES}
 
 
-def exact(value: Given) -> object:
-    if isinstance(value, dict):
-        return {key: exact(element) for key, element in value.items()}
-    return [exact(element) for element in value] if isinstance(value, list) else value
-
-
-def given_of(name: str) -> dict[str, object]:
-    return {str(key): exact(value) for key, value in read_cases(example_plan(name).cases).given.items()}
-
-
-GIVEN = {name: given_of(name) for name in EXAMPLES}
+GIVEN = {name: read_cases(example_plan(name).cases).given for name in EXAMPLES}
 
 
 @pytest.mark.parametrize("engine", list(Engine))
@@ -145,15 +134,15 @@ def requests(draw: st.DrawFn, name: str) -> AdjudicationRequest:
 
 
 def fees(name: str) -> dict[str, int]:
-    given_fees = GIVEN[name]["fees_minor"]
-    assert isinstance(given_fees, dict)
-    return given_fees
+    found = GIVEN[name]["fees_minor"]
+    assert isinstance(found, dict)
+    return {str(procedure): int(str(fee)) for procedure, fee in found.items()}
 
 
 def parameters(name: str) -> dict[str, object]:
-    given_parameters = GIVEN[name]["parameters"]
-    assert isinstance(given_parameters, dict)
-    return given_parameters
+    found = GIVEN[name]["parameters"]
+    assert isinstance(found, dict)
+    return {str(key): value for key, value in found.items()}
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

@@ -9,6 +9,7 @@ bounded. Needs PyYAML.
 """
 
 import re
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 import yaml
@@ -36,17 +37,19 @@ class CasesRefused(ValueError):  # noqa: N818 - named for what happened, as Cont
         super().__init__(f"{location}: {detail}")
 
 
-class Mapping(dict[str | int, Given]):
-    """A mapping that knows where it stands."""
-
-    __slots__ = ("location",)
-
-    def __init__(self, location: Location) -> None:
-        super().__init__()
-        self.location = location
+Path = tuple[str | int, ...]
+"""Keys and positions that lead from the whole document to one of its values."""
 
 
-def read_document(text: str) -> Mapping:
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A YAML text that was read: its one mapping, and where every value stands."""
+
+    entries: dict[str | int, Given]
+    places: dict[Path, Location]
+
+
+def read_document(text: str) -> Document:
     """Return the one mapping a YAML text holds.
 
     Raises:
@@ -78,26 +81,26 @@ class _Reader:
 
     def __init__(self, text: str) -> None:
         self.events = yaml.parse(text, Loader=yaml.SafeLoader)
+        self.places: dict[Path, Location] = {}
 
-    def document(self) -> Mapping:
+    def document(self) -> Document:
         self._expect(yaml.StreamStartEvent)
         self._expect(yaml.DocumentStartEvent)
-        event = next(self.events)
-        value = self._value(event, 0, is_amount=False)
+        value = self._value(next(self.events), (), is_amount=False)
         self._expect(yaml.DocumentEndEvent)
         self._expect(yaml.StreamEndEvent)
-        if not isinstance(value, Mapping):
-            raise CasesRefused("the file is a mapping", _place(event.start_mark))
-        return value
+        if not isinstance(value, dict):
+            raise CasesRefused("the file is a mapping", self.places[()])
+        return Document(value, self.places)
 
     def _expect(self, kind: type[yaml.Event]) -> None:
         event = next(self.events)
         if not isinstance(event, kind):
             raise CasesRefused("the file holds one document", _place(event.start_mark))
 
-    def _value(self, event: yaml.Event, depth: int, *, is_amount: bool) -> Given:
-        location = _place(event.start_mark)
-        if depth > DEPTH_MAX:
+    def _value(self, event: yaml.Event, path: Path, *, is_amount: bool) -> Given:
+        location = self.places[path] = _place(event.start_mark)
+        if len(path) > DEPTH_MAX:
             raise CasesRefused("this is nested too deeply", location)
         if isinstance(event, yaml.AliasEvent):
             raise CasesRefused("aliases are not used here", location)
@@ -110,22 +113,23 @@ class _Reader:
         if isinstance(event, yaml.SequenceStartEvent):
             elements: list[Given] = []
             while not isinstance(event := next(self.events), yaml.SequenceEndEvent):
-                elements.append(self._value(event, depth + 1, is_amount=is_amount))
+                elements.append(self._value(event, (*path, len(elements)), is_amount=is_amount))
             return elements
         if isinstance(event, yaml.MappingStartEvent):
-            return self._mapping(location, depth, is_amount=is_amount)
+            return self._mapping(path, is_amount=is_amount)
         raise CasesRefused("a value is expected here", location)
 
-    def _mapping(self, location: Location, depth: int, *, is_amount: bool) -> Mapping:
-        entries = Mapping(location)
+    def _mapping(self, path: Path, *, is_amount: bool) -> dict[str | int, Given]:
+        entries: dict[str | int, Given] = {}
         while not isinstance(event := next(self.events), yaml.MappingEndEvent):
-            key = self._value(event, depth + 1, is_amount=False)
+            place = _place(event.start_mark)
+            key = _scalar(event, is_amount=False) if isinstance(event, yaml.ScalarEvent) else None
             if type(key) is not str and type(key) is not int:
-                raise CasesRefused("a key is a text or a whole number", _place(event.start_mark))
+                raise CasesRefused("a key is a text or a whole number", place)
             if key in entries:
-                raise CasesRefused("this key stands here twice", _place(event.start_mark))
+                raise CasesRefused("this key stands here twice", place)
             below = is_amount or (isinstance(key, str) and key.endswith("_minor"))
-            entries[key] = self._value(next(self.events), depth + 1, is_amount=below)
+            entries[key] = self._value(next(self.events), (*path, key), is_amount=below)
         return entries
 
 

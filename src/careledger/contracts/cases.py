@@ -7,7 +7,7 @@ where it says something; what it leaves out is not looked at.
 from dataclasses import dataclass
 from typing import Final
 
-from careledger.contracts.case_documents import CasesRefused, Given, Mapping, read_document
+from careledger.contracts.case_documents import CasesRefused, Given, read_document
 from careledger.contracts.checking import CheckedContract
 from careledger.contracts.faults import ContractFault, FaultKind, Location, Step
 from careledger.contracts.runtime import Engine, Outcome, run
@@ -40,7 +40,7 @@ class Case:
 
     name: str
     location: Location
-    arguments: dict[str | int, Given]
+    arguments: dict[str, Given]
     expect: Given
     expect_rules: dict[int, list[str]]
     expect_fault: int | None
@@ -51,7 +51,7 @@ class CaseFile:
     """A file of test cases."""
 
     entry: str
-    given: dict[str | int, Given]
+    given: dict[str, Given]
     """What every case is given."""
     cases: tuple[Case, ...]
 
@@ -100,65 +100,77 @@ def read_cases(text: str) -> CaseFile:
         CasesRefused: the text is not such a file; with the place and what is wrong.
     """
     document = read_document(text)
-    _require_keys(document, _FILE_KEYS)
-    entry = document.get("entry", "adjudicate")
-    given = document.get("given") or Mapping(document.location)
-    cases = document.get("cases")
+    top = document.places[()]
+    _require_keys(document.entries, _FILE_KEYS, top)
+    entry = document.entries.get("entry", "adjudicate")
     if not isinstance(entry, str):
-        raise CasesRefused("`entry` is the name of an entry point", document.location)
-    if not isinstance(given, dict):
-        raise CasesRefused("`given` maps parameters to values", document.location)
+        raise CasesRefused("`entry` is the name of an entry point", top)
+    given = _arguments(document.entries.get("given"), top)
+    cases = document.entries.get("cases")
     if not isinstance(cases, list) or not 0 < len(cases) <= CASES_MAX:
-        raise CasesRefused(f"`cases` lists 1 to {CASES_MAX} cases", document.location)
+        raise CasesRefused(f"`cases` lists 1 to {CASES_MAX} cases", top)
     return CaseFile(
-        entry=entry, given=given, cases=tuple(_case(case, given, document.location) for case in cases)
+        entry=entry,
+        given=given,
+        cases=tuple(_case(case, given, document.places["cases", i]) for i, case in enumerate(cases)),
     )
 
 
-def _case(case: Given, given: dict[str | int, Given], where: Location) -> Case:
-    if not isinstance(case, Mapping):
-        raise CasesRefused("a case is a mapping", where)
-    _require_keys(case, _CASE_KEYS)
+def _case(case: Given, given: dict[str, Given], location: Location) -> Case:
+    if not isinstance(case, dict):
+        raise CasesRefused("a case is a mapping", location)
+    _require_keys(case, _CASE_KEYS, location)
     name = case.get("name")
-    own = case.get("given") or Mapping(case.location)
-    if not isinstance(name, str) or not isinstance(own, dict):
-        raise CasesRefused("a case has a `name`, and `given` maps parameters to values", case.location)
-    if not {"expect", "expect_rules", "expect_fault"} & case.keys():
-        raise CasesRefused("a case expects something", case.location)
-    arguments = overlaid(given, own)
+    if not isinstance(name, str):
+        raise CasesRefused("a case has a `name`", location)
+    if not any(key in case for key in ("expect", "expect_rules", "expect_fault")):
+        raise CasesRefused("a case expects something", location)
+    arguments = dict(given)
+    for parameter, value in _arguments(case.get("given"), location).items():
+        arguments[parameter] = overlaid(given[parameter], value) if parameter in given else value
     return Case(
         name=name,
-        location=case.location,
-        arguments=arguments if isinstance(arguments, dict) else {},
+        location=location,
+        arguments=arguments,
         expect=case.get("expect"),
-        expect_rules=_rules(case),
-        expect_fault=_fault(case),
+        expect_rules=_rules(case.get("expect_rules"), location),
+        expect_fault=_fault(case.get("expect_fault"), location),
     )
 
 
-def _require_keys(mapping: Mapping, known: frozenset[str]) -> None:
+def _require_keys(mapping: dict[str | int, Given], known: frozenset[str], location: Location) -> None:
     for key in mapping:
         if key not in known:
-            raise CasesRefused(f"`{key}` is not known here", mapping.location)
+            raise CasesRefused(f"`{key}` is not known here", location)
 
 
-def _rules(case: Mapping) -> dict[int, list[str]]:
+def _arguments(given: Given, location: Location) -> dict[str, Given]:
+    """Return arguments by parameter name; none where nothing is given."""
+    entries = {} if given is None else given
+    if not isinstance(entries, dict):
+        raise CasesRefused("`given` maps parameters to values", location)
+    arguments = {key: value for key, value in entries.items() if isinstance(key, str)}
+    if len(arguments) != len(entries):
+        raise CasesRefused("`given` maps parameters to values", location)
+    return arguments
+
+
+def _rules(given: Given, location: Location) -> dict[int, list[str]]:
+    """Return the rule ids expected by claim line."""
     expected: dict[int, list[str]] = {}
-    given = case.get("expect_rules") or Mapping(case.location)
-    entries = given.items() if isinstance(given, dict) else [("", given)]
-    for line, rules in entries:
+    entries = {} if given is None else given
+    for line, rules in entries.items() if isinstance(entries, dict) else [("", entries)]:
         if type(line) is not int or not isinstance(rules, list):
-            raise CasesRefused("`expect_rules` maps line numbers to lists of rule ids", case.location)
+            raise CasesRefused("`expect_rules` maps line numbers to lists of rule ids", location)
         expected[line] = [str(rule) for rule in rules]
     return expected
 
 
-def _fault(case: Mapping) -> int | None:
-    number = case.get("expect_fault")
+def _fault(number: Given, location: Location) -> int | None:
     if number is None:
         return None
     if type(number) is not int or number not in [kind.value for kind in FaultKind]:
-        raise CasesRefused("`expect_fault` is the number of a fault", case.location)
+        raise CasesRefused("`expect_fault` is the number of a fault", location)
     return number
 
 
@@ -193,14 +205,13 @@ def run_cases(
 def _run_case(
     contract: CheckedContract, entry: str, case: Case, host: HostTable, engine: Engine
 ) -> CaseResult:
-    arguments = {str(name): value for name, value in case.arguments.items()}
     outcome: Outcome | None = None
     stopped: ContractFault | None = None
     try:
         outcome = run(
             contract,
             entry,
-            _plain(arguments),
+            case.arguments,
             gas_max=GAS_MAX,
             memory_bytes_max=MEMORY_BYTES_MAX,
             host=host,
@@ -225,19 +236,6 @@ def _run_case(
         outcome=outcome,
         fault=stopped,
     )
-
-
-def _plain(value: dict[str, Given]) -> dict[str, object]:
-    """Return arguments as exact dictionaries: the runtime takes no subclasses."""
-    return {name: _exact(element) for name, element in value.items()}
-
-
-def _exact(value: Given) -> Given:
-    if isinstance(value, dict):
-        return {key: _exact(element) for key, element in value.items()}
-    if isinstance(value, list):
-        return [_exact(element) for element in value]
-    return value
 
 
 def _compare(expected: Given, actual: Value, path: str, differences: list[str]) -> None:

@@ -78,6 +78,8 @@ class HostTable:
             name = function.signature.name
             if name in LIBRARY or name in self.signatures:
                 raise ValueError("a host function has a name that is taken")
+            if function.signature.gas < 0:
+                raise ValueError("a host function gives no gas back")
             self.signatures[name] = function.signature
             self.calls[name] = _crossing(function)
 
