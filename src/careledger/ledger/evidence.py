@@ -1,8 +1,8 @@
 """Evidence files: one claim about a ledger, with everything that is needed to check it offline.
 
-Owns the file's form and its canonical bytes; `evidence_check` verifies, `evidence_making` makes. A file is JSON
-for people around canonical CBOR for programs: everything readable in it is derived from the CBOR and compared
-on reading, so the two can never say different things, and one file has one form.
+Owns the file's form; `evidence_check` verifies, `evidence_making` makes. A file is JSON for people around
+canonical CBOR for programs: everything readable in it is derived from the CBOR and compared on reading, so the
+two can never say different things. Spaces, line ends and the order of members do not count.
 
 The trust anchors stated in a file are those of whoever made it. They are for a first use under a warning and
 for saying that they differ; nothing is verified against them otherwise.
@@ -31,7 +31,7 @@ _LINE_CHARACTERS: Final = 76
 
 
 class EvidenceUnusable(ValueError):  # noqa: N818 - reading raises the outcome's name
-    """Bytes that are no evidence file in its one form; the message says why, never with content."""
+    """Bytes that are no evidence file; the message says why, never with content."""
 
 
 # -- Claims ----------------------------------------------------------------------------------------------
@@ -156,15 +156,15 @@ def write_evidence(evidence: Evidence) -> bytes:
         EvidenceUnusable: A part is out of bounds.
     """
     check_evidence(evidence)
-    return _write_checked(evidence)
+    return (json.dumps(_document(evidence), indent=1) + "\n").encode("ascii")
 
 
 def read_evidence(raw: bytes) -> Evidence:
     """Read an evidence file.
 
-    1. It is short enough, and JSON.
+    1. It is short enough, and JSON without a member that stands twice.
     2. Its member `evidence` is canonical base64 of canonical CBOR of an `Evidence` within bounds.
-    3. Written anew it gives the same bytes, so that nothing readable in it differs from what is checked.
+    3. All its other members are what `write_evidence` derives from that, and there are no more of them.
 
     Raises:
         EvidenceUnusable: A step failed.
@@ -173,9 +173,11 @@ def read_evidence(raw: bytes) -> Evidence:
     if len(raw) > FILE_BYTES_MAX:
         raise EvidenceUnusable("the file is too large")
     try:
-        document = json.loads(raw)
+        document = json.loads(raw, object_pairs_hook=_without_duplicates)
         lines = document["evidence"]
         is_of_format = document["format"] == FORMAT
+    except EvidenceUnusable:
+        raise
     except (ValueError, KeyError, TypeError, RecursionError):
         raise EvidenceUnusable("the file is not JSON with the members of an evidence file") from None
     if not is_of_format:
@@ -190,10 +192,17 @@ def read_evidence(raw: bytes) -> Evidence:
     except CodecError as error:
         raise EvidenceUnusable(f"the evidence cannot be decoded: {error}") from None
     check_evidence(evidence)
-    # 3
-    if _write_checked(evidence) != raw:
+    # 3: compared as text, since Python takes 1, 1.0 and true for the same value
+    if json.dumps(document, sort_keys=True) != json.dumps(_document(evidence), sort_keys=True):
         raise EvidenceUnusable("what can be read in the file is not what its evidence says; it was edited")
     return evidence
+
+
+def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    document = dict(pairs)
+    if len(document) != len(pairs):
+        raise EvidenceUnusable("a member of the file stands twice")
+    return document
 
 
 def check_evidence(evidence: Evidence) -> None:
@@ -279,18 +288,16 @@ def _describe_disclosure(disclosure: Disclosure | None) -> dict[str, object] | N
     return described
 
 
-def _write_checked(evidence: Evidence) -> bytes:
+def _document(evidence: Evidence) -> dict[str, object]:
     text = base64.b64encode(encode(evidence)).decode()
-    lines = [text[start : start + _LINE_CHARACTERS] for start in range(0, len(text), _LINE_CHARACTERS)]
-    document = {
+    return {
         "format": FORMAT,
         "chain_id": evidence.stated.chain_id,
         "claim": describe_claim(evidence.claim),
         "checkpoint": root_of(evidence).decode("utf-8", "replace").split("\n"),
         "disclosed": _describe_disclosure(evidence.disclosure),
-        "evidence": lines,
+        "evidence": [text[at : at + _LINE_CHARACTERS] for at in range(0, len(text), _LINE_CHARACTERS)],
     }
-    return (json.dumps(document, indent=1) + "\n").encode("ascii")
 
 
 def _hex(digest: bytes | None) -> str | None:

@@ -65,7 +65,7 @@ class Step(IntEnum):
 
 
 STEP_TITLES: Final = {
-    Step.FILE: "the file is whole and in its one form",
+    Step.FILE: "the file is whole, and what can be read in it is what is checked",
     Step.LEDGER: "it is about the ledger that you trust",
     Step.CHECKPOINT: "its checkpoint is signed by the sequencer and by enough witnesses that you trust",
     Step.HISTORY: "its block stands in the history that was signed",
@@ -128,7 +128,7 @@ class Verdict:
 def verify_evidence(evidence: Evidence, trust: Trust) -> Verdict:
     """Check evidence that was read by `read_evidence` against anchors that the caller trusts.
 
-    1. The file is whole and in its one form (made by `read_evidence`).
+    1. The file is whole and says the same in all its parts (made by `read_evidence`).
     2. The ledger is the trusted one.
     3. The checkpoint is signed by the sequencer and cosigned by a quorum of trusted witnesses.
     4. The history leaf stands in the checkpoint's history.
