@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench.harness import MEASUREMENTS, machine, report
 
-MODULES = ("bench.ledger",)
+MODULES = ("bench.ledger", "bench.http_load")
 
 
 def main() -> int:

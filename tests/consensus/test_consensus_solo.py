@@ -294,6 +294,17 @@ def test_what_was_answered_survives_the_end_of_the_process(tmp_path: Path, numbe
     assert not paths.socket.exists()
 
 
+def test_a_folder_deeper_than_a_socket_path_may_be_long_is_served(tmp_path: Path) -> None:
+    folder = tmp_path / ("deep" * 20) / ("deeper" * 20)
+    folder.mkdir(parents=True)
+
+    async def go() -> None:
+        async with running(prepared(folder)) as (client, _):
+            assert (await client.submit(access(1))).is_success
+
+    asyncio.run(go())
+
+
 LIMITED = """
 import resource, runpy, sys
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from pathlib import Path
 from typing import cast
 
 from careledger.consensus.frames import FrameReader, FrameTooLarge, Kind, Refusal, Status, write_frame
+from careledger.consensus.socket_path import short_path
 from careledger.ledger.errors import UNREACHABLE
 from careledger.ledger.receipt import Receipt
 from careledger.primitives.codec import decode
@@ -125,10 +125,8 @@ class LedgerClient:
                 return self._connection
             connection = _Connection()
             try:
-                with contextlib.suppress(NotImplementedError):
-                    await asyncio.get_running_loop().create_unix_connection(
-                        lambda: connection, str(self._path)
-                    )
+                with short_path(self._path) as path:
+                    await asyncio.get_running_loop().create_unix_connection(lambda: connection, path)
             except OSError as error:
                 raise Unavailable(UNREACHABLE, type(error).__name__) from None
             self._connection = connection

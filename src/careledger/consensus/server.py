@@ -12,6 +12,7 @@ from typing import Protocol, cast
 
 from careledger.consensus.admission import Admission
 from careledger.consensus.frames import FrameReader, FrameTooLarge, Kind, Refusal, Status, write_frame
+from careledger.consensus.socket_path import short_path
 from careledger.ledger.checkpoint import CheckpointInvalid, SignedCheckpoint
 from careledger.ledger.errors import MALFORMED, STOPPING, UNKNOWN_QUERY
 from careledger.ledger.execution import module_number_of
@@ -132,9 +133,10 @@ class LedgerServer:
             self._path.unlink()
         before = os.umask(0o177)
         try:
-            self._server = await asyncio.get_running_loop().create_unix_server(
-                lambda: _Session(self), str(self._path)
-            )
+            with short_path(self._path) as path:
+                self._server = await asyncio.get_running_loop().create_unix_server(
+                    lambda: _Session(self), path
+                )
         finally:
             os.umask(before)
 
