@@ -27,7 +27,7 @@ test: $(READY)
 	$(BIN)/python -m pytest -n 2 -m "not slow" $(ARGS)
 
 slow: $(READY)
-	$(BIN)/python -m pytest -m slow $(ARGS)
+	$(BIN)/python -m pytest -n 2 -m slow $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .
