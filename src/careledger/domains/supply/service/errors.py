@@ -1,0 +1,35 @@
+"""Numbered codes of the supply service (off the ledger; module number 104)."""
+
+from __future__ import annotations
+
+from careledger.primitives.errors import Category, CodeSpace
+
+SERVICE_CODES = CodeSpace("supply-service", 104)
+
+CERTIFICATE_INVALID = SERVICE_CODES.define(
+    1, "CERTIFICATE_INVALID", Category.UNPROCESSABLE, "The lot's certificate does not hold."
+)
+PROOF_INVALID = SERVICE_CODES.define(
+    2, "PROOF_INVALID", Category.UNPROCESSABLE, "The custody proof does not hold."
+)
+PRODUCT_CONFLICT = SERVICE_CODES.define(
+    3, "PRODUCT_CONFLICT", Category.CONFLICT, "The product is known with other data."
+)
+CAPTURE_TOO_LARGE = SERVICE_CODES.define(
+    4, "CAPTURE_TOO_LARGE", Category.TOO_LARGE, "The document holds more events than one capture may."
+)
+EVENT_KNOWN = SERVICE_CODES.define(5, "EVENT_KNOWN", Category.CONFLICT, "The same event was captured before.")
+EVENT_ID_TAKEN = SERVICE_CODES.define(
+    6, "EVENT_ID_TAKEN", Category.CONFLICT, "Another event was captured under this event identifier."
+)
+JOB_UNKNOWN = SERVICE_CODES.define(7, "JOB_UNKNOWN", Category.NOT_FOUND, "There is no such capture job.")
+EVENT_UNKNOWN = SERVICE_CODES.define(8, "EVENT_UNKNOWN", Category.NOT_FOUND, "There is no such event.")
+PAGE_INVALID = SERVICE_CODES.define(
+    9,
+    "PAGE_INVALID",
+    Category.INVALID,
+    "The page token is not one this query gave, or the page is too large.",
+)
+QUERY_TOO_LARGE = SERVICE_CODES.define(
+    10, "QUERY_TOO_LARGE", Category.TOO_LARGE, "More events match than the query allows."
+)
