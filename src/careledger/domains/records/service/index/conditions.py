@@ -24,7 +24,13 @@ from careledger.domains.records.service.index.statement import (
     negate,
     sql,
 )
-from careledger.domains.records.service.index.values import Columns, Test, ValueCompiler, compare_dates
+from careledger.domains.records.service.index.values import (
+    Columns,
+    Test,
+    ValueCompiler,
+    any_test,
+    compare_dates,
+)
 from careledger.domains.records.service.index.visibility import Visibility
 from careledger.standards.fhir.search.definitions import Kind, Parameter
 from careledger.standards.fhir.search.parameters import parameters
@@ -37,7 +43,6 @@ from careledger.standards.fhir.search.query import (
     Match,
     Modifier,
     TokenValue,
-    Value,
 )
 from careledger.storage.sqlite import Connection
 
@@ -111,7 +116,7 @@ class Conditions:
             sign = "=" if match.is_missing else "<>"
             return sql(f"({alias}.present & ?) {sign} 0", parameter.present_mask)
         if parameter.is_built_in:
-            found = any_of(self._built_in(value, alias) for value in match.values)
+            found = self._built_in(match, alias)
         elif parameter.kind is Kind.COMPOSITE:
             found = any_of(
                 self._composite(parameter, value, resource_type, alias)
@@ -129,7 +134,7 @@ class Conditions:
         tests = self.tests(match, resource_type, _qualify(name, columns))
         alternatives = []
         for aspect in sorted({test.aspect for test in tests}):
-            values = any_of(test.condition for test in tests if test.aspect == aspect)
+            values = any_test(f"{name}.value", [test for test in tests if test.aspect == aspect])
             if values != NEVER:
                 params = among(f"{name}.param", self.params(resource_type, match.parameter, aspect))
                 alternatives.append(sql("({} AND {})", params, values))
@@ -140,13 +145,12 @@ class Conditions:
             any_of(alternatives),
         )
 
-    def _built_in(self, value: Value | CompositeValue, alias: str) -> Sql:
+    def _built_in(self, match: Match, alias: str) -> Sql:
         """Return the comparison with the resource's own id or time of update."""
-        if isinstance(value, DateValue):
-            return compare_dates(Columns("", f"{alias}.updated_ms", f"{alias}.updated_ms"), value)
-        if isinstance(value, TokenValue) and not value.system and value.code is not None:
-            return sql(f"{alias}.id = ?", value.code)
-        return NEVER
+        columns = Columns("", f"{alias}.updated_ms", f"{alias}.updated_ms")
+        times = [compare_dates(columns, value) for value in match.values if isinstance(value, DateValue)]
+        ids = {value.code for value in match.values if isinstance(value, TokenValue) and not value.system}
+        return any_of((*times, among(f"{alias}.id", sorted(code for code in ids if code is not None))))
 
     def _composite(self, parameter: Parameter, value: CompositeValue, resource_type: str, alias: str) -> Sql:
         """Return the condition that the components meet: in the resource itself, or in one element."""

@@ -13,7 +13,7 @@ from typing import Final, cast
 from careledger.domains.records.service.index.conditions import Conditions
 from careledger.domains.records.service.index.schema import type_numbers
 from careledger.domains.records.service.index.statement import NEVER, Sql, among, any_of, join, sql
-from careledger.domains.records.service.index.values import Columns, compare_positions
+from careledger.domains.records.service.index.values import Columns, any_test, compare_positions
 from careledger.standards.fhir.search.definitions import Kind
 from careledger.standards.fhir.search.parameters import parameters
 from careledger.standards.fhir.search.query import (
@@ -113,7 +113,7 @@ class DriverFinder:
         tests = self._conditions.tests(match, resource_type, Columns("f.value"))
         alternatives = []
         for aspect in sorted({test.aspect for test in tests}):
-            values = any_of(test.condition for test in tests if test.aspect == aspect)
+            values = any_test("f.value", [test for test in tests if test.aspect == aspect])
             params = among("f.param", self._conditions.params(resource_type, parameter, aspect))
             alternatives.append(NEVER if values == NEVER else sql("({} AND {})", params, values))
         return sql("SELECT f.row AS row FROM idx_fact f INDEXED BY idx_hit WHERE {}", any_of(alternatives))

@@ -20,7 +20,13 @@ from careledger.domains.records.service.index.schema import (
     type_numbers,
 )
 from careledger.domains.records.service.index.scope import Scope
-from careledger.domains.records.service.index.searcher import Search, count_by_type, read_transaction
+from careledger.domains.records.service.index.searcher import (
+    BUDGET_MS,
+    Search,
+    count_by_type,
+    read_transaction,
+    time_limit,
+)
 from careledger.domains.records.service.index.statement import among, sql
 from careledger.domains.records.service.index.writer import (
     RETENTION_MS,
@@ -92,14 +98,15 @@ class Index:
         ):
             self._connection.execute(f"DELETE FROM {table}")
 
-    def search(self, query: Query, scope: Scope, page: Page) -> SearchPage:
+    def search(self, query: Query, scope: Scope, page: Page, *, budget_ms: int = BUDGET_MS) -> SearchPage:
         """Return one page of what a query finds and a scope allows.
 
         Raises:
+            SearchRejected: It takes longer than its budget, or spans too much; `Issue.TOO_COSTLY`.
             PageLinkRefused: The page link is damaged, forged, or of another search, scope or consent version.
             PageLinkExpired: The page link is too old; the search must be begun anew.
         """
-        with read_transaction(self._connection):
+        with read_transaction(self._connection), time_limit(self._connection, budget_ms):
             return Search(self._connection, self._links, query, scope, page).run()
 
     def match(self, resource_type: str, query_string: str, scope: Scope, *, now_ms: int) -> tuple[Entry, ...]:

@@ -72,6 +72,8 @@ class Scope:
     """Version of the consents and roles this was made from; page links end when it changes."""
     by_type: dict[str, TypeScope] = field(init=False, repr=False, compare=False, hash=False)
     """The types by name."""
+    _digests: list[bytes] = field(init=False, repr=False, compare=False, hash=False, default_factory=list)
+    """The digest once it was asked for; scopes are kept and asked often."""
 
     def __post_init__(self) -> None:
         """Check the types and their constraints.
@@ -94,6 +96,12 @@ class Scope:
 
     def digest(self) -> bytes:
         """Return a digest that differs between scopes; page links are bound to it."""
+        if not self._digests:
+            self._digests.append(self._compute_digest())
+        return self._digests[0]
+
+    def _compute_digest(self) -> bytes:
+        """Return the digest of all fields."""
         types = sorted(
             (
                 entry.resource_type,

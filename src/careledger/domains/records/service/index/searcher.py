@@ -7,10 +7,13 @@ others write. The scope is part of every statement, before LIMIT and before coun
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, cast
+
+import apsw
 
 from careledger.domains.records.service.index.conditions import Conditions
 from careledger.domains.records.service.index.drivers import MANY, Driver, DriverFinder
@@ -38,9 +41,15 @@ from careledger.domains.records.service.index.statement import (
 )
 from careledger.domains.records.service.index.visibility import find_entities, in_compartments
 from careledger.standards.fhir.search.compartment import PATIENT
-from careledger.standards.fhir.search.query import Branch, Query, SortKey
+from careledger.standards.fhir.search.query import Branch, Issue, Query, SearchRejected, SortKey
 from careledger.storage.sqlite import Connection
 
+BUDGET_MS: Final = 10_000
+"""How long a search may take."""
+_STEPS_BETWEEN_CHECKS: Final = 20_000
+"""Steps of SQLite's machine between two looks at the clock, a millisecond or so."""
+_BINDINGS_MAX: Final = 30_000
+"""SQLite binds at most 32,766 values."""
 _DEFAULT_KEYS: Final = (SortKey(LAST_UPDATED, is_descending=False),)
 
 
@@ -66,6 +75,23 @@ class _Part:
     """What stands after FROM, conditions included."""
     keys: Sql
     """Sort keys as columns."""
+
+
+@contextmanager
+def time_limit(connection: Connection, budget_ms: int) -> Iterator[None]:
+    """Stop statements of this connection that run beyond a time.
+
+    Raises:
+        SearchRejected: The time is over.
+    """
+    end = time.monotonic() + budget_ms / 1_000
+    connection.set_progress_handler(lambda: time.monotonic() > end, _STEPS_BETWEEN_CHECKS)
+    try:
+        yield
+    except apsw.InterruptError as error:
+        raise SearchRejected(Issue.TOO_COSTLY, "the search takes too long") from error
+    finally:
+        connection.set_progress_handler(None)
 
 
 class Search:
@@ -107,7 +133,7 @@ class Search:
 
     def run(self) -> SearchPage:
         """Return the page."""
-        parts = [part for branch in self._query.branches if (part := self._compile(branch)) is not None]
+        parts = [part for branch in self._find_branches() if (part := self._compile(branch)) is not None]
         total = sum(self._count(part) for part in parts) if self._page.with_total else None
         if self._page.count == 0:
             return SearchPage(matches=(), total=total)
@@ -135,6 +161,15 @@ class Search:
         """Return the link to the page beyond a row."""
         position = Position(self._position.snapshot_row, row, is_backwards)
         return self._links.seal(position, self._identity, self._scope_digest)
+
+    def _find_branches(self) -> list[Branch]:
+        """Return the branches of types that the index holds."""
+        query = "SELECT 1 FROM idx_resource WHERE type = ? LIMIT 1"
+        return [
+            branch
+            for branch in self._query.branches
+            if self._connection.execute(query, (type_numbers()[branch.resource_type],)).fetchall()
+        ]
 
     def _compile(self, branch: Branch) -> _Part | None:
         """Compile a branch, or return None where it can have no result."""
@@ -187,7 +222,18 @@ class Search:
     def _count(self, part: _Part) -> int:
         """Return how many resources a branch finds."""
         query = sql("SELECT count(*) FROM {}", part.source)
-        return cast("int", self._connection.execute(query.text, query.bindings).fetchall()[0][0])
+        return cast("int", self._ask(query)[0][0])
+
+    def _ask(self, statement: Sql) -> list[tuple[Bound, ...]]:
+        """Return all rows of a statement.
+
+        Raises:
+            SearchRejected: It binds more than SQLite can.
+        """
+        if len(statement.bindings) > _BINDINGS_MAX:
+            raise SearchRejected(Issue.TOO_COSTLY, "too many values")
+        rows = self._connection.execute(statement.text, statement.bindings).fetchall()
+        return cast("list[tuple[Bound, ...]]", rows)
 
     def _select(self, parts: list[_Part]) -> list[tuple[Bound, ...]]:
         """Return the rows of the page and one more if there is one, in the page's direction."""
@@ -212,9 +258,7 @@ class Search:
             statement = sql(
                 "SELECT * FROM ({}) ORDER BY {} LIMIT ?", union, self._order.clause(), self._page.count + 1
             )
-        rows = self._connection.execute(statement.text, statement.bindings).fetchall()
-        width = len(ENTRY_COLUMNS)
-        return [cast("tuple[Bound, ...]", row[:width]) for row in rows]
+        return [row[: len(ENTRY_COLUMNS)] for row in self._ask(statement)]
 
     def _beyond_edge(self) -> Sql:
         """Return the condition of being beyond the row that the page link names."""
@@ -224,8 +268,7 @@ class Search:
             raise PageLinkExpired("page link expired")
         keys = compile_keys(self._conditions, type_names()[cast("int", found[0][0])], self._order, "r")
         query = sql("SELECT {} FROM idx_resource r WHERE r.row = ?", keys, edge)
-        values = self._connection.execute(query.text, query.bindings).fetchall()[0]
-        return self._order.beyond(cast("tuple[Bound, ...]", values), edge)
+        return self._order.beyond(self._ask(query)[0], edge)
 
 
 def count_by_type(connection: Connection, scope: Scope) -> dict[str, int]:

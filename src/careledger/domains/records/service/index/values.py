@@ -65,6 +65,14 @@ class Test:
 
     aspect: int
     condition: Sql
+    ids: tuple[int, ...] | None = None
+    """When the comparison is with interned ids found beforehand, those ids."""
+
+
+def any_test(column: str, tests: Sequence[Test]) -> Sql:
+    """Return the condition that one of the comparisons of one aspect holds, ids in a single list."""
+    ids = sorted({number for test in tests if test.ids is not None for number in test.ids})
+    return any_of((among(column, ids), *(test.condition for test in tests if test.ids is None)))
 
 
 class ValueCompiler:
@@ -72,7 +80,7 @@ class ValueCompiler:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._found: dict[Sql, list[int]] = {}
+        self._found: dict[Sql, tuple[int, ...]] = {}
 
     def compile(
         self,
@@ -96,17 +104,17 @@ class ValueCompiler:
         match value:
             case TypedIdentifierValue():
                 code = f"{value.code}{TYPED_SEPARATOR}{value.value}"
-                return Test(TYPED, self._tokens(columns.value, TokenValue(value.system, code)))
-            case TokenValue() if modifier is Modifier.IDENTIFIER:
-                return Test(LOGICAL, self._tokens(columns.value, value))
+                return self._among(TYPED, columns.value, self._tokens(TokenValue(value.system, code)))
             case TokenValue():
-                return Test(VALUE, self._tokens(columns.value, value))
+                aspect = LOGICAL if modifier is Modifier.IDENTIFIER else VALUE
+                return self._among(aspect, columns.value, self._tokens(value))
             case TextValue() if kind is Kind.TOKEN:
-                return Test(VALUE, self._labels(columns.value, value.text))
+                return self._among(VALUE, columns.value, _labels(value.text))
             case TextValue() if kind is Kind.URI:
-                return Test(URI, self._uris(columns.value, modifier, value.text, text_params))
+                return self._among(URI, columns.value, _uris(modifier, value.text, text_params))
             case TextValue():
-                return Test(VALUE, self._strings(columns.value, kind, modifier, value.text, text_params))
+                query = _strings(kind, modifier, value.text, text_params)
+                return self._among(VALUE, columns.value, query)
             case ReferenceValue():
                 return self._reference(columns.value, restriction, value, text_params)
             case DateValue():
@@ -116,17 +124,21 @@ class ValueCompiler:
             case PositionValue():
                 return Test(VALUE, compare_positions(columns, value))
 
-    def _in_ids(self, column: str, query: Sql) -> Sql:
-        """Return the condition that a column has one of the ids a query finds."""
+    def _among(self, aspect: int, column: str, query: Sql | None) -> Test:
+        """Return the comparison of a column with the ids a query finds; without a query, nothing is equal."""
+        if query is None:
+            return Test(aspect, NEVER)
         ids = self._found.get(query)
         if ids is None:
             limited = sql("{} LIMIT ?", query, _RESOLVED_MAX + 1)
             rows = self._connection.execute(limited.text, limited.bindings).fetchall()
-            ids = self._found[query] = sorted(cast("int", row[0]) for row in rows)
-        return among(column, ids) if len(ids) <= _RESOLVED_MAX else sql(f"{column} IN ({{}})", query)
+            ids = self._found[query] = tuple(sorted(cast("int", row[0]) for row in rows))
+        if len(ids) > _RESOLVED_MAX:
+            return Test(aspect, sql(f"{column} IN ({{}})", query))
+        return Test(aspect, among(column, ids), ids)
 
-    def _tokens(self, column: str, value: TokenValue) -> Sql:
-        """Compare with tokens by system and code."""
+    def _tokens(self, value: TokenValue) -> Sql | None:
+        """Find tokens by system and code; None for a system that no token has."""
         parts = []
         if value.code is not None:
             parts.append(sql("code = ?", value.code))
@@ -138,62 +150,26 @@ class ValueCompiler:
                     (SYSTEMS, value.system),
                 ).fetchall()
                 if not rows:
-                    return NEVER
+                    return None
                 system = cast("int", rows[0][0])
             parts.append(sql("system = ?", system))
         condition = sql("{} AND {}", *parts) if len(parts) > 1 else parts[0]
-        return self._in_ids(column, sql("SELECT id FROM idx_token WHERE {}", condition))
-
-    def _labels(self, column: str, text: str) -> Sql:
-        """Compare with tokens by the start of their text."""
-        folded = fold(text)
-        query = "SELECT id FROM idx_token WHERE text <> '' AND text >= ? AND text < ?"
-        return self._in_ids(column, sql(query, folded, folded + LAST_SIGN))
-
-    def _texts(self, column: str, params: Sequence[int], condition: Sql) -> Sql:
-        """Compare with texts interned under one of the parameters."""
-        query = sql("SELECT id FROM idx_text WHERE {} AND {}", among("param", params), condition)
-        return self._in_ids(column, query)
-
-    def _strings(self, column: str, kind: Kind, modifier: Modifier, text: str, params: Sequence[int]) -> Sql:
-        """Compare with strings: by their start, anywhere, exactly, or by sound."""
-        folded = fold(text)
-        if kind is Kind.PHONETIC:
-            condition = sql("folded = ?", soundex(text))
-        elif modifier is Modifier.EXACT:
-            condition = sql("folded = ? AND exact = ?", folded, text)
-        elif modifier is Modifier.CONTAINS:
-            condition = sql("instr(folded, ?) > 0", folded)
-        else:
-            condition = sql("folded >= ? AND folded < ?", folded, folded + LAST_SIGN)
-        return self._texts(column, params, condition)
-
-    def _uris(self, column: str, modifier: Modifier, text: str, params: Sequence[int]) -> Sql:
-        """Compare with URIs: the same, those below in the path, or those above."""
-        numbers = [param + URI for param in params]
-        if modifier is Modifier.BELOW:
-            start = text.rstrip("/") + "/"
-            condition = sql("(folded = ? OR folded >= ? AND folded < ?)", text, start, start + LAST_SIGN)
-        elif modifier is Modifier.ABOVE:
-            condition = among("folded", _uris_above(text))
-        else:
-            condition = sql("folded = ?", text)
-        return self._texts(column, numbers, condition)
+        return sql("SELECT id FROM idx_token WHERE {}", condition)
 
     def _reference(self, column: str, restriction: str, value: ReferenceValue, params: Sequence[int]) -> Test:
         """Compare with references, by the resource's number or by URL."""
         if value.url:
             if restriction and find_target_type(value.url) != restriction:
                 return Test(URI, NEVER)
-            numbers = [param + URI for param in params]
-            return Test(URI, self._texts(column, numbers, sql("folded = ?", value.url)))
+            query = _texts([param + URI for param in params], sql("folded = ?", value.url))
+            return self._among(URI, column, query)
         types = [type_numbers()[name] for name in value.types or resource_types()]
         query = sql(
             "SELECT entity FROM idx_resource WHERE {} AND id = ? AND ended = 0",
             among("type", types),
             value.target_id,
         )
-        return Test(VALUE, self._in_ids(column, query))
+        return self._among(VALUE, column, query)
 
     def _amount(self, columns: Columns, value: AmountValue) -> Sql:
         """Compare with amounts and their units."""
@@ -206,11 +182,51 @@ class ValueCompiler:
         if value.system is not None:
             units.append(sql("exact = ?", value.system))
         condition = sql(" AND ".join("{}" for _ in units), *units)
-        alternatives = [self._in_ids(columns.value, sql("SELECT id FROM idx_text WHERE {}", condition))]
+        units_found = sql("SELECT id FROM idx_text WHERE {}", condition)
+        alternatives = [self._among(VALUE, columns.value, units_found)]
         if value.system is None and value.code is not None:
-            alternatives.append(self._texts(columns.printed, [PRINTED_UNITS], sql("folded = ?", value.code)))
-        unit = any_of(alternatives)
+            printed = _texts([PRINTED_UNITS], sql("folded = ?", value.code))
+            alternatives.append(self._among(VALUE, columns.printed, printed))
+        unit = any_of(alternative.condition for alternative in alternatives)
         return NEVER if unit == NEVER else sql("({} AND {})", amount, unit)
+
+
+def _labels(text: str) -> Sql:
+    """Find tokens by the start of their text."""
+    folded = fold(text)
+    query = "SELECT id FROM idx_token WHERE text <> '' AND text >= ? AND text < ?"
+    return sql(query, folded, folded + LAST_SIGN)
+
+
+def _texts(params: Sequence[int], condition: Sql) -> Sql:
+    """Find texts interned under one of the parameters."""
+    return sql("SELECT id FROM idx_text WHERE {} AND {}", among("param", params), condition)
+
+
+def _strings(kind: Kind, modifier: Modifier, text: str, params: Sequence[int]) -> Sql:
+    """Find strings: by their start, anywhere, exactly, or by sound."""
+    folded = fold(text)
+    if kind is Kind.PHONETIC:
+        condition = sql("folded = ?", soundex(text))
+    elif modifier is Modifier.EXACT:
+        condition = sql("folded = ? AND exact = ?", folded, text)
+    elif modifier is Modifier.CONTAINS:
+        condition = sql("instr(folded, ?) > 0", folded)
+    else:
+        condition = sql("folded >= ? AND folded < ?", folded, folded + LAST_SIGN)
+    return _texts(params, condition)
+
+
+def _uris(modifier: Modifier, text: str, params: Sequence[int]) -> Sql:
+    """Find URIs: the same, those below in the path, or those above."""
+    if modifier is Modifier.BELOW:
+        start = text.rstrip("/") + "/"
+        condition = sql("(folded = ? OR folded >= ? AND folded < ?)", text, start, start + LAST_SIGN)
+    elif modifier is Modifier.ABOVE:
+        condition = among("folded", _uris_above(text))
+    else:
+        condition = sql("folded = ?", text)
+    return _texts([param + URI for param in params], condition)
 
 
 def _uris_above(text: str) -> list[str]:
