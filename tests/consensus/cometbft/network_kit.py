@@ -36,10 +36,13 @@ from careledger.consensus.cometbft.paths import NodePaths
 from careledger.consensus.cometbft.rpc import EngineRpc
 from careledger.consensus.cometbft.supervisor import Pair, PairOptions
 from careledger.domains.governance.chain import genesis as governance_genesis
+from careledger.domains.governance.chain.messages import Propose, Vote
 from careledger.domains.governance.chain.types import (
     DEFAULT_LIMITS,
+    ChangeValidator,
     Limits,
     ModuleActivation,
+    Outcome,
     Validator,
     Witness,
 )
@@ -51,6 +54,8 @@ from careledger.ledger.genesis import GenesisDocument, ModuleGenesis, read_genes
 from careledger.ledger.meta import TABLES
 from careledger.ledger.verification import CachingVerifier, SignatureCache
 from careledger.ledger.view import LedgerView
+from careledger.primitives.codec import decode
+from careledger.primitives.errors import Unavailable
 from careledger.primitives.signing import public_key_of
 from careledger.site.wiring import build_governance, build_modules, witness_keys
 from careledger.state.rebuild import open_tree
@@ -59,6 +64,8 @@ from careledger.storage.node_file import NodeFile
 from kit.ledgers import BUCKETS_LOG2, CHAIN_ID, ORGANISATIONS, WITNESS_SEED, commit_access, seed_of, signed
 
 SLUGS = (*ORGANISATIONS, "insurer")
+KEYS = 12
+"""Validator keys that organisations have registered; more than there are nodes."""
 
 
 def keys_of(number: int) -> EngineKeys:
@@ -66,6 +73,11 @@ def keys_of(number: int) -> EngineKeys:
     return EngineKeys(
         sha256(f"validator/{number}".encode()).digest(), sha256(f"node/{number}".encode()).digest()
     )
+
+
+def organisation_of(number: int) -> int:
+    """Organisation that runs node i."""
+    return number % len(SLUGS) + 1
 
 
 def network_genesis(
@@ -82,6 +94,13 @@ def network_genesis(
                     public_key=public_key_of(seed_of(slug)),
                     usages=int(Usage.LEDGER | Usage.EXCHANGE | Usage.ADMIN | Usage.RECORDS),
                 ),
+                *(
+                    identity_genesis.GenesisKey(
+                        public_key=keys_of(each).validator_key, usages=int(Usage.VALIDATOR)
+                    )
+                    for each in range(KEYS)
+                    if organisation_of(each) == number
+                ),
             ),
         )
         for number, slug in enumerate(SLUGS, start=1)
@@ -92,7 +111,7 @@ def network_genesis(
         "governance": governance_genesis.genesis_document(
             modules=[ModuleActivation(name, 1, 0) for name in names],
             validators=[
-                Validator(keys_of(number).validator_key, 1, number % len(SLUGS) + 1)
+                Validator(keys_of(number).validator_key, 1, organisation_of(number))
                 for number in range(validators)
             ],
             limits=limits,
@@ -166,6 +185,26 @@ def access(number: int, slug: str = "hospital-a", *, expires_at_ms: int | None =
     """The smallest transaction there is, valid for a minute."""
     expiry = clock_ms() + 60_000 if expires_at_ms is None else expires_at_ms
     return signed(commit_access(slug, number), slug, expires_at_ms=expiry)
+
+
+async def change_validator(client: LedgerClient, public_key: bytes, power: int, organisation: int) -> int:
+    """Have three of four organisations vote for a change of the validator set; returns the deciding height."""
+    expires_at_ms = clock_ms() + 60_000
+    action = ChangeValidator(public_key, power, organisation)
+    raw = signed(Propose(1, action), SLUGS[0], module="governance", expires_at_ms=expires_at_ms)
+    receipt = await client.submit(raw)
+    assert receipt.is_success, receipt.rejection()
+    proposal = decode(receipt.data, Outcome).proposal
+    for voter in (2, 3):
+        raw = signed(
+            Vote(voter, proposal, is_approval=True),
+            SLUGS[voter - 1],
+            module="governance",
+            expires_at_ms=expires_at_ms,
+        )
+        receipt = await client.submit(raw)
+    assert decode(receipt.data, Outcome).is_executed
+    return receipt.height
 
 
 _networks = itertools.count()
@@ -244,9 +283,7 @@ class TestNetwork:
         self.hosts = [f"127.{base}.0.{number + 1}" for number in range(validators + extra)]
         self.ports = free_ports(self.hosts)
         time_ms = clock_ms() - 1_000
-        self.genesis = network_genesis(
-            validators, time_ms=time_ms, limits=limits, buckets_log2=buckets_log2
-        )
+        self.genesis = network_genesis(validators, time_ms=time_ms, limits=limits, buckets_log2=buckets_log2)
         self._engine_genesis = engine_genesis(
             chain_id=CHAIN_ID, genesis_time_ms=time_ms, app_state=self.genesis
         )
@@ -345,6 +382,22 @@ class TestNetwork:
             yield
         finally:
             await asyncio.gather(*(self.stop(node.number) for node in self.nodes))
+
+    async def reach(self, height: int, *numbers: int, timeout_s: float = 60.0) -> None:
+        """Wait until these nodes, or all, have committed a height."""
+        async with asyncio.timeout(timeout_s):
+            for number in numbers or range(len(self.nodes)):
+                client = self.nodes[number].client()
+                try:
+                    while True:
+                        try:
+                            if (await client.status()).height >= height:
+                                break
+                        except Unavailable:
+                            pass
+                        await asyncio.sleep(0.1)
+                finally:
+                    await client.close()
 
     async def height(self, number: int) -> int:
         """Height of one node's application."""
