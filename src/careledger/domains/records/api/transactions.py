@@ -67,6 +67,8 @@ class Transaction:
     access: Access
     requests: Requests
     planned: list[Planned] = field(default_factory=list)
+    changing: list[Planned] = field(default_factory=list)
+    """Those of them that do change something, in the order of their changes."""
     references: dict[str, Query] = field(default_factory=dict)
     """Criteria of the references by search, by their text."""
     patients: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
@@ -124,6 +126,8 @@ class Transaction:
         for planned in self.planned:
             self._resolve(index, planned)
         changing = [planned for planned in self.planned if planned.method is not None]
+        changing.sort(key=_precedence)
+        self.changing = changing
         check_identities(
             (planned.entry.index, f"{planned.resource_type}/{planned.resource_id}") for planned in changing
         )
@@ -225,11 +229,18 @@ class Transaction:
             event, lambda written: self.patients.get((written.resource_type, written.resource_id), ())
         )
         result = await write_decided(self.site, self.decide, also)
-        changing = [planned for planned in self.planned if planned.method is not None]
         self.written = {
-            planned.entry.index: written for planned, written in zip(changing, result.written, strict=True)
+            planned.entry.index: written
+            for planned, written in zip(self.changing, result.written, strict=True)
         }
         return result
+
+
+def _precedence(planned: Planned) -> int:
+    """Return the place of a change: deletions first, and new patients before what belongs to their records."""
+    if planned.method is Method.DELETE:
+        return 0
+    return 1 if planned.resource_type == "Patient" and planned.method is Method.CREATE else 2
 
 
 def _version_of(entry: Entry) -> int | None:
