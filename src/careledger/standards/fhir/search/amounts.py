@@ -13,6 +13,7 @@ twin.
 from __future__ import annotations
 
 from decimal import Context, Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 Amount: TypeAlias = bytes
@@ -46,13 +47,19 @@ def encode_amount(value: Decimal) -> Amount:
     Raises:
         AmountError: The number is not finite or exceeds `DIGITS_MAX` or `EXPONENT_MAX`.
     """
-    sign, digits, exponent = value.as_tuple()
-    if not isinstance(exponent, int):
+    if not value.is_finite():
         raise AmountError("not a finite number")
+    return _encode(value)
+
+
+@lru_cache(maxsize=8_192)
+def _encode(value: Decimal) -> Amount:
+    """Return the encoding; equal numbers share an entry of the cache, and measurements repeat themselves."""
+    sign, digits, exponent = value.as_tuple()
     text = "".join(map(str, digits)).lstrip("0")
     if not text:
         return _ZERO
-    if len(text) > DIGITS_MAX or abs(exponent) > EXPONENT_MAX:
+    if not isinstance(exponent, int) or len(text) > DIGITS_MAX or abs(exponent) > EXPONENT_MAX:
         raise AmountError("number with too many digits")
     first = len(text) + exponent - 1
     text = text.rstrip("0").translate(_HALF_BYTES)

@@ -14,7 +14,8 @@ from careledger.standards.fhir.search.rows import Rows
 
 _TYPES = frozenset(resource_types())
 _PAIR = 2
-_VERSIONED = 4
+_VERSIONED = 3
+"""Segments of `id/_history/version`."""
 
 
 def split_reference(text: str, own_base: str = "") -> tuple[str, str]:
@@ -26,12 +27,14 @@ def split_reference(text: str, own_base: str = "") -> tuple[str, str]:
     """
     if own_base and text.startswith(own_base):
         text = text[len(own_base) :]
-    segments = text.split("/", _VERSIONED)
-    if len(segments) != _PAIR and (len(segments) != _VERSIONED or segments[2] != "_history"):
+    type_name, slash, target_id = text.partition("/")
+    if type_name not in _TYPES or not slash:
         return "", ""
-    if segments[0] not in _TYPES or not segments[1] or "?" in segments[1]:
-        return "", ""
-    return segments[0], segments[1]
+    if target_id and "/" not in target_id and "?" not in target_id:
+        return type_name, target_id
+    segments = target_id.split("/", _VERSIONED)
+    is_versioned = len(segments) == _VERSIONED and segments[1] == "_history"
+    return (type_name, segments[0]) if is_versioned and segments[0] else ("", "")
 
 
 def strip_version(url: str) -> str:
