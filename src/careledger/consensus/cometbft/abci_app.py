@@ -52,6 +52,7 @@ class AbciApplication:
         self._clock_ms = clock_ms
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="ledger-commit")
         self._decided: FinalizeBlockRequest | None = None
+        self._waiting: dict[bytes, None] = {}
         # What an interrupted restoring left must go before anything is opened over it.
         discard_restore(parts.tables)
         self._application = parts.open_application()
@@ -145,6 +146,7 @@ class AbciApplication:
             prepared = self._application.prepare_transaction(raw, now_ms=self._clock_ms())
         except Rejected as rejection:
             return self._refuse(raw, rejection)
+        self._waiting[raw] = None
         transaction = prepared.transaction
         known = self._parts.cache.get(transaction.raw_hash)
         if known is not None:
@@ -168,6 +170,7 @@ class AbciApplication:
             answer.set_result(ACCEPTED if check.result() else self._refuse(raw, Rejected(BAD_SIGNATURE)))
 
     def _refuse(self, raw: bytes, rejection: Rejected) -> Answer:
+        self._waiting.pop(raw, None)
         self._application.forget_prepared(raw)
         self._listener.refused(raw, rejection)
         code = rejection.code
@@ -276,11 +279,18 @@ class AbciApplication:
             raise InvariantViolated("there is no decided block to commit")
         receipts = application.pending_receipts()
         rows = self._listener.rows(decided)
+        limits = application.limits
         loop = asyncio.get_running_loop()
         response = await loop.run_in_executor(self._disk, application.commit, rows)
         self._decided = None
         for raw in decided.txs:
+            self._waiting.pop(raw, None)
             self._parts.cache.forget(sha256(raw))
+        if application.limits != limits:
+            # What was well-formed under other limits must be looked at again, on this node as on those that
+            # have never seen it; otherwise they would come to different outcomes.
+            for raw in self._waiting:
+                application.forget_prepared(raw)
         self._listener.committed(decided, receipts)
         await self._snapshots.after_commit(decided.height)
         return encode_response(
