@@ -303,7 +303,7 @@ def compare_shapes(source: str) -> None:
 
 
 def test_python_sees_the_same_tree_in_random_programs() -> None:
-    for seed in range(400):
+    for seed in range(250):
         compare_shapes(ProgramMaker(50_000 + seed).program())
 
 
@@ -332,9 +332,9 @@ def test_what_is_accepted_is_python_whatever_is_done_to_the_text() -> None:
     draw = random.Random(7)
     alphabet = " \n()[]{}:,.=+-*/%<>!\"'#abx0_19"
     accepted = 0
-    for seed in range(150):
+    for seed in range(100):
         source = ProgramMaker(60_000 + seed).program()
-        for _ in range(12):
+        for _ in range(9):
             place = draw.randrange(len(source))
             changed = source[:place] + draw.choice(alphabet) + source[place + draw.choice([0, 1]) :]
             try:
@@ -343,4 +343,4 @@ def test_what_is_accepted_is_python_whatever_is_done_to_the_text() -> None:
                 continue
             accepted += 1
             compare_shapes(changed)
-    assert accepted > 200
+    assert accepted > 100

@@ -146,7 +146,7 @@ def parameters(name: str) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_any_decision_balances_and_is_explained(name: str, data: st.DataObject) -> None:
     request = data.draw(requests(name))
