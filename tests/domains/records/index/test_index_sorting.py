@@ -95,23 +95,21 @@ def observation(dice: random.Random, number: int) -> Resource:
     return value
 
 
+def end_of(found: list[tuple[Any, Any]], is_descending: bool) -> Any:
+    if not found:
+        return None
+    return max(high for _, high in found) if is_descending else min(low for low, _ in found)
+
+
 def compare(first: Resource, second: Resource, keys: list[str]) -> int:
     for key in keys:
         code, is_descending = key.removeprefix("-"), key.startswith("-")
-        ends: list[list[tuple[Any, Any]]] = [KEYS[code](resource) for resource in (first, second)]
-        values = [
-            None
-            if not found
-            else max(high for _, high in found)
-            if is_descending
-            else min(low for low, _ in found)
-            for found in ends
-        ]
-        if values[0] == values[1]:
+        one, other = (end_of(KEYS[code](resource), is_descending) for resource in (first, second))
+        if one == other:
             continue
-        if None in values:
-            return 1 if values[0] is None else -1
-        is_before = values[0] > values[1] if is_descending else values[0] < values[1]
+        if one is None or other is None:
+            return 1 if one is None else -1
+        is_before = one > other if is_descending else one < other
         return -1 if is_before else 1
     return 0
 
