@@ -207,6 +207,13 @@ async def change_validator(client: LedgerClient, public_key: bytes, power: int, 
     return receipt.height
 
 
+async def until(is_so: Callable[[], bool], *, timeout_s: float = 60.0) -> None:
+    """Wait for something that nobody announces."""
+    async with asyncio.timeout(timeout_s):
+        while not is_so():  # noqa: ASYNC110 - files and other processes set no event
+            await asyncio.sleep(0.02)
+
+
 _networks = itertools.count()
 
 
@@ -255,6 +262,7 @@ class TestNetwork:
         validators: int = 4,
         extra: int = 0,
         version: str | None = None,
+        binary: Path | None = None,
         heartbeat_ms: int = 2_000,
         snapshot_interval: int = 0,
         address_of: Callable[[int, int], tuple[str, int]] | None = None,
@@ -269,6 +277,7 @@ class TestNetwork:
             validators: nodes that sign.
             extra: nodes that only follow.
             version: version of the engine, if not the usual.
+            binary: what to run instead of the installed engine.
             heartbeat_ms: time between empty blocks.
             snapshot_interval: heights between snapshots; 0 for none.
             address_of: where node i finds node j, if not at its own address.
@@ -276,7 +285,7 @@ class TestNetwork:
             limits: of the ledger.
             buckets_log2: size of the state tree.
         """
-        self.binary = engine_binary(version)
+        self.binary = binary or engine_binary(version)
         self.validators = validators
         self.snapshot_interval = snapshot_interval
         base = 1 + (os.getpid() + next(_networks)) % 200
