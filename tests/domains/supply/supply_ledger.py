@@ -73,6 +73,7 @@ class SupplyLedger(TestLedger):
     """The test ledger with one module more."""
 
     genesis: bytes = field(default_factory=supply_genesis_bytes)
+    sent: list[bytes] = field(default_factory=list)
 
     def open(self) -> Application:
         """Open the application over the tables as they are."""
@@ -96,6 +97,7 @@ class SupplyLedger(TestLedger):
             expires_at_ms=self.application.position.time_ms + 300_000,
             seeds=[seed(name) for name in names],
         )
+        self.sent.append(raw)
         return self.slugs(raw)[0]
 
 

@@ -33,3 +33,16 @@ PAGE_INVALID = SERVICE_CODES.define(
 QUERY_TOO_LARGE = SERVICE_CODES.define(
     10, "QUERY_TOO_LARGE", Category.TOO_LARGE, "More events match than the query allows."
 )
+PRODUCT_UNKNOWN = SERVICE_CODES.define(
+    11, "PRODUCT_UNKNOWN", Category.NOT_FOUND, "The product is not in the product master."
+)
+LOT_KNOWN = SERVICE_CODES.define(
+    12, "LOT_KNOWN", Category.CONFLICT, "The lot is known with other data, or was planned before."
+)
+LOT_UNKNOWN = SERVICE_CODES.define(13, "LOT_UNKNOWN", Category.NOT_FOUND, "The site does not know this lot.")
+PACK_UNKNOWN = SERVICE_CODES.define(
+    14, "PACK_UNKNOWN", Category.NOT_FOUND, "The site was never given this pack's secret."
+)
+HANDOVER_INVALID = SERVICE_CODES.define(
+    15, "HANDOVER_INVALID", Category.UNPROCESSABLE, "The secrets that came with the goods cannot be used."
+)

@@ -27,9 +27,8 @@ from careledger.domains.supply.service.events.schema import (
     COMPONENT,
     MIGRATIONS,
     ObjectKind,
-    fetch_all,
-    fetch_one,
 )
+from careledger.domains.supply.service.rows import fetch_all, fetch_one
 from careledger.primitives.errors import Code, Rejected
 from careledger.standards.epcis.capture_job import (
     CaptureJob,

@@ -1,4 +1,4 @@
-"""Tables of the EPCIS repository in a site's database, and the reading of their rows.
+"""Tables of the EPCIS repository in a site's database.
 
 All SQL that creates them is here. An event is kept as one JSON-LD document, which is what is served; the other columns
 are copies of what queries look at, identifiers in canonical form.
@@ -6,11 +6,8 @@ are copies of what queries look at, identifiers in canonical form.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from enum import IntEnum
-from typing import Any, Final, cast
-
-from careledger.storage.sqlite import Connection
+from typing import Final
 
 COMPONENT: Final = "supply.events"
 
@@ -67,13 +64,3 @@ class ObjectKind(IntEnum):
     EPC_CLASS = 5
     INPUT_CLASS = 6
     OUTPUT_CLASS = 7
-
-
-def fetch_all(connection: Connection, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-    """All rows; their types are those of the schema."""
-    return cast("list[tuple[Any, ...]]", connection.execute(sql, values).fetchall())
-
-
-def fetch_one(connection: Connection, sql: str, values: Sequence[Any] = ()) -> tuple[Any, ...] | None:
-    """First row, or None."""
-    return cast("tuple[Any, ...] | None", connection.execute(sql, values).fetchone())

@@ -18,9 +18,8 @@ from careledger.domains.supply.service.events.compiling import Compiled, compile
 from careledger.domains.supply.service.events.schema import (
     COMPONENT,
     MIGRATIONS,
-    fetch_all,
-    fetch_one,
 )
+from careledger.domains.supply.service.rows import fetch_all, fetch_one
 from careledger.primitives.codec import CodecError, Wire, decode, encode
 from careledger.primitives.errors import Rejected
 from careledger.primitives.hashing import labelled
