@@ -37,8 +37,6 @@ def public_key_json(public_key: bytes) -> dict[str, str]:
 
 
 def _private_key_json(seed: bytes) -> dict[str, str]:
-    if len(seed) != SEED_BYTES:
-        raise ValueError(f"a seed has {SEED_BYTES} bytes")
     raw = seed + public_key_of(seed)
     return {"type": _PRIVATE_TYPE, "value": base64.b64encode(raw).decode()}
 
@@ -51,6 +49,10 @@ class EngineKeys:
     """Ed25519 seed (32 bytes) that signs votes and proposals, and nothing else."""
     node_seed: bytes
     """Ed25519 seed (32 bytes) that names the node to its peers."""
+
+    def __post_init__(self) -> None:
+        if len(self.validator_seed) != SEED_BYTES or len(self.node_seed) != SEED_BYTES:
+            raise ValueError(f"a seed has {SEED_BYTES} bytes")
 
     @property
     def validator_key(self) -> bytes:
@@ -67,7 +69,7 @@ def write_keys(home: Path, keys: EngineKeys) -> None:
     """Write the key files of a home, and an empty signing state where there is none.
 
     Raises:
-        ValueError: A seed has the wrong length, or the home has a signing state made for another key.
+        ValueError: The home has a signing state made for another key.
         OSError: A file cannot be written.
     """
     config, data = home / "config", home / "data"
