@@ -28,7 +28,7 @@ from http_message_signatures import (
     InvalidSignature,
 )
 
-from careledger.primitives.signing import SignatureInvalid, sign, verify_signature
+from careledger.primitives.signing import SignatureInvalid, public_key_of, sign, verify_signature
 from careledger.vault.keys import SigningSeed
 
 TAG: Final = "careledger-exchange"
@@ -144,10 +144,10 @@ class NonceMemory:
 
 
 class MessageSigner:
-    """Signs with one key of a site."""
+    """Signs with one key of a site; the key's identifier is the public key itself, in hexadecimal."""
 
-    def __init__(self, *, key_id: str, seed: SigningSeed, clock_ms: Callable[[], int]) -> None:
-        self.key_id = key_id
+    def __init__(self, *, seed: SigningSeed, clock_ms: Callable[[], int]) -> None:
+        self.key_id = public_key_of(seed.reveal()).hex()
         self._seed = seed
         self._clock_ms = clock_ms
         self._signer = HTTPMessageSigner(signature_algorithm=_Ed25519)

@@ -247,7 +247,10 @@ class CustodialAgent:
         for held in ended:
             await self._tell_grantee(session, held, is_ended=True)
         names = ", ".join(sorted({held.organisation for held in ended})) or "nobody"
-        text = f"Ended by {describe(authority)} at {session.custodian.slug}: reading by {names}"
+        text = (
+            f"Ended by {describe(authority)} at {session.custodian.slug}: reading by {names}. "
+            "No further release; copies already opened cannot be recalled."
+        )
         await self._notices.post(session.patient_id, kind, text)
 
     async def _tell_grantee(self, session: CellSession, held: HeldGrant, *, is_ended: bool) -> None:

@@ -1,7 +1,8 @@
 """Wallets in a site's keystore, and what a custodian is given of a new one.
 
 A wallet lies in the keystore under the patient's cell at this site, so that wallets can be made in advance, many
-in one durable step: a patient's enrolment then only takes one. One-time keys have no stored position: the key
+in one durable step: a patient's enrolment then only takes one. Wallets that `service.custody` made lie under the
+patient's id, and are found there. One-time keys have no stored position: the key
 that makes version v+1 of a cell is derived at position v, so whoever has the root and the ledger knows it.
 
 Everything here runs on the writer thread, which alone uses the keystore.
@@ -22,6 +23,7 @@ from careledger.domains.records.service.agent.errors import WALLET_UNKNOWN
 from careledger.domains.records.service.compartments import COMPARTMENTS, Compartment
 from careledger.domains.records.service.consent.cells import new_filler_commitment
 from careledger.domains.records.service.context import SiteContext
+from careledger.domains.records.service.custody import wallet_name as custodial_name
 from careledger.domains.records.service.rows import fetch_all, fetch_one
 from careledger.domains.records.service.streams import FIRST_EPOCH, SubjectKeys
 from careledger.primitives.errors import Rejected
@@ -37,6 +39,7 @@ from careledger.vault.wallet import Custodian, Wallet
 SPARE_WALLETS: Final = 64
 """Wallets made in advance at a time."""
 
+_PREFIX: Final = "cell-wallet/"
 _ROOT_BYTES: Final = RootSecret.SIZE_BYTES
 
 
@@ -114,8 +117,8 @@ class WalletStore:
     def reclaim(self, connection: Connection) -> int:
         """At start: wallets that nobody was given are spare again; returns how many."""
         taken = {row[0] for row in fetch_all(connection, "SELECT cell FROM subject WHERE cell IS NOT NULL")}
-        for name in self._site.keystore.names("wallet/"):
-            if bytes.fromhex(name.removeprefix("wallet/")) not in taken:
+        for name in self._site.keystore.names(_PREFIX):
+            if bytes.fromhex(name.removeprefix(_PREFIX)) not in taken:
                 value = self._site.keystore.get(name)
                 self._spare.append((Wallet(RootSecret(value[:_ROOT_BYTES])), value[_ROOT_BYTES:]))
         return len(self._spare)
@@ -126,11 +129,14 @@ class WalletStore:
         Raises:
             Rejected: WALLET_UNKNOWN.
         """
-        try:
-            value = self._site.keystore.get(wallet_name(_own_cell(connection, patient_id)))
-        except KeyNotHeld:
-            raise Rejected(WALLET_UNKNOWN) from None
-        return Wallet(RootSecret(value[:_ROOT_BYTES]))
+        cell = _own_cell(connection, patient_id)
+        for name in (wallet_name(cell), custodial_name(patient_id)):
+            try:
+                value = self._site.keystore.get(name)
+            except (KeyNotHeld, ValueError):
+                continue
+            return Wallet(RootSecret(value[:_ROOT_BYTES]))
+        raise Rejected(WALLET_UNKNOWN)
 
     def keep(self, connection: Connection, patient_id: str, wallet: Wallet) -> None:
         """Keep a wallet that came from elsewhere, in place of one of that patient.
@@ -160,7 +166,8 @@ class WalletStore:
 
     def destroy(self, connection: Connection, patient_id: str) -> None:
         """Destroy a wallet here: the patient has taken it elsewhere."""
-        self._site.keystore.destroy([wallet_name(_own_cell(connection, patient_id))])
+        cell = _own_cell(connection, patient_id)
+        self._site.keystore.destroy([wallet_name(cell), custodial_name(patient_id)])
         self._site.keystore.erase_now()
 
     def _make_spare(self) -> None:
@@ -178,7 +185,7 @@ class WalletStore:
 
 def wallet_name(cell: bytes) -> str:
     """Name in the keystore of the wallet of a patient with that cell at this site."""
-    return f"wallet/{cell.hex()}"
+    return f"{_PREFIX}{cell.hex()}"
 
 
 def _next_name(cell: bytes) -> str:

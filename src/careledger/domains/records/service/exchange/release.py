@@ -139,6 +139,35 @@ def read_stream(
     return HeldStream(compartment, epoch, *manifest, (*ordered, *current[1:]), len(current) - 1)
 
 
+def read_current(
+    connection: Connection,
+    store: StateReader,
+    site: SiteContext,
+    compartment: Compartment,
+    keys: Sequence[EpochKeys],
+) -> list[OpenedRecord]:
+    """Current versions of a compartment's records that are on the ledger and not deleted, by position.
+
+    Raises:
+        InvariantViolated: The database and the ledger differ.
+    """
+    latest: dict[tuple[str, str], Held] = {}
+    for held in keys:
+        for row in fetch_all(connection, _ENTRIES, (held.stream,)):
+            entry = _held(held, row)
+            if entry.kind != ENTRY_RECORD or not _is_on_ledger(store, site.organisation, entry):
+                continue
+            name = (entry.resource_type, entry.resource_id)
+            if name not in latest or latest[name].version < entry.version:
+                latest[name] = entry
+    opened = [
+        open_record(site, compartment, entry)
+        for entry in latest.values()
+        if entry.sealed is not None and entry.secret is not None
+    ]
+    return [one for one in opened if one.value is not None]
+
+
 def to_item(site: SiteContext, stream: HeldStream, entry: Held, disclosure: CompartmentKey) -> Item:
     """One entry of a whole compartment, its key under the disclosure key."""
     if entry.kind == ENTRY_VOID:
