@@ -108,6 +108,17 @@ def test_a_setting_that_does_not_take_is_fatal(tmp_path: Path, monkeypatch: pyte
         open_database(tmp_path)
 
 
+def test_a_folder_that_cannot_be_synchronised_is_fatal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_descriptor: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(StorageFailed):
+        open_database(tmp_path)
+
+
 def test_an_exception_rolls_back(tmp_path: Path) -> None:
     database = open_database(tmp_path)
     write(database, "kept")

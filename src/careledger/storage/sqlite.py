@@ -12,6 +12,7 @@ else's, and it does not derive or keep keys (`careledger.vault`).
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -97,6 +98,15 @@ def _check_encrypted(path: Path) -> None:
         raise StorageFailed("the database file is not encrypted")
 
 
+def _sync_folder(folder: Path) -> None:
+    """Make the name of a new file durable; SQLite does so for its logs, not for the database itself."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 class Database:
     """One encrypted database file: one writer, several readers, all in this process."""
 
@@ -138,7 +148,11 @@ class Database:
                 " PRIMARY KEY (component, number)) WITHOUT ROWID"
             )
             self._writer.pragma("wal_checkpoint", "passive")
-        _check_encrypted(path)
+        try:
+            _check_encrypted(path)
+            _sync_folder(path.parent)
+        except OSError as error:
+            raise StorageFailed("the database file or its folder cannot be synchronised") from error
 
     @contextmanager
     def _guard(self) -> Iterator[None]:

@@ -81,9 +81,9 @@ def cases(draw: st.DrawFn) -> tuple[World, list[tuple[str, list[AnyCondition]]]]
 
 # Worlds are large and a database is made for each: shrinking one takes minutes, and the message says enough.
 SETTINGS = settings(
-    max_examples=20, phases=(Phase.explicit, Phase.generate), suppress_health_check=list(HealthCheck)
+    max_examples=15, phases=(Phase.explicit, Phase.generate), suppress_health_check=list(HealthCheck)
 )
-MANY = settings(SETTINGS, max_examples=500)
+MANY = settings(SETTINGS, max_examples=200)
 
 Case: TypeAlias = tuple[World, list[tuple[str, list[AnyCondition]]]]
 
