@@ -174,10 +174,11 @@ async def running_stack(
     api_settings: ApiSettings | None = None,
     requests_per_s: int = 0,
     slug: str = "hospital-a",
+    buckets_log2: int = 8,
 ) -> AsyncIterator[FhirStack]:
     """Run a ledger, a site and its HTTP face in this process."""
     async with (
-        running_ledger(folder / "ledger") as ledger,
+        running_ledger(folder / "ledger", buckets_log2=buckets_log2) as ledger,
         running_site(folder / "site", ledger, slug, settings) as site,
     ):
         recorder = AuditRecorder(site.context, site.writer)
