@@ -43,7 +43,7 @@ class Counter:
             chain_id=CHAIN_ID,
             keys=registry,
             owners=registry,
-            held_keys=lambda: frozenset({public_key_of(seed("pharmacy"))}),
+            own_keys=lambda keys: frozenset({public_key_of(seed("pharmacy"))} & {*keys}),
             clock_ms=lambda: self.now_ms,
         )
         self.plan(LOT)

@@ -46,3 +46,6 @@ PACK_UNKNOWN = SERVICE_CODES.define(
 HANDOVER_INVALID = SERVICE_CODES.define(
     15, "HANDOVER_INVALID", Category.UNPROCESSABLE, "The secrets that came with the goods cannot be used."
 )
+KEY_UNKNOWN = SERVICE_CODES.define(
+    16, "KEY_UNKNOWN", Category.NOT_FOUND, "The one-time key is not one of this site's."
+)

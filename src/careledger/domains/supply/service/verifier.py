@@ -8,7 +8,7 @@ not known here cannot be verified here; asking its maker is the caller's next st
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -64,7 +64,7 @@ class Verifier:
         chain_id: str,
         keys: SupplyKeys,
         owners: ProductOwners,
-        held_keys: Callable[[], frozenset[bytes]],
+        own_keys: Callable[[Sequence[bytes]], frozenset[bytes]],
         clock_ms: Callable[[], int],
     ) -> None:
         """Take what verification needs.
@@ -75,7 +75,7 @@ class Verifier:
             chain_id: the ledger.
             keys: registered SUPPLY keys.
             owners: owners of GTINs.
-            held_keys: one-time keys that this site holds packs with.
+            own_keys: which of some one-time keys are this site's (`OneTimeKeys.own`).
             clock_ms: milliseconds since 1970-01-01.
         """
         self._stock = stock
@@ -83,7 +83,7 @@ class Verifier:
         self._chain_id = chain_id
         self._keys = keys
         self._owners = owners
-        self._held_keys = held_keys
+        self._own_keys = own_keys
         self._clock_ms = clock_ms
 
     def verify_scan(self, raw: str) -> ScanAnswer:
@@ -122,7 +122,7 @@ class Verifier:
             pack.knowledge,
             certified,
             custody,
-            held_keys=self._held_keys(),
+            held_keys=self._own_keys(() if custody is None else (custody.holder,)),
             today=self._clock_ms() // DAY_MS,
         )
 
