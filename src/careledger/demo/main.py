@@ -17,7 +17,7 @@ import httpx
 import uvloop
 from rich.console import Console
 
-from careledger.demo import story
+from careledger.demo import sharing, story
 from careledger.demo.cast import ORGANISATIONS, seat
 from careledger.demo.stage import Stage, StoryBroken
 from careledger.gateway.network import RunningNetwork, running_network
@@ -69,6 +69,11 @@ async def tell(console: Console, scratch: Path, options: argparse.Namespace) -> 
         stage = Stage(console)
         cast = story.Cast(network, client, passphrase)
         await story.load_population(stage, cast, seed=options.seed, count=options.patients)
+        grants = await sharing.find_the_allergy(stage, cast)
+        await sharing.reuse_a_result(stage, cast)
+        await sharing.fill_the_form(stage, cast)
+        await sharing.see_the_snoop_and_revoke(stage, cast, grants)
+        await sharing.break_the_glass(stage, cast)
         await story.alter_one_byte(stage, cast)
         await story.erase_one_record(stage, cast, scratch)
         evidence = await story.verify_offline(stage, cast, scratch)

@@ -11,28 +11,42 @@ from pathlib import Path
 
 from careledger import __version__
 from careledger.domains.records.api.assembly import build_records_face
+from careledger.domains.records.api.exchange.routes import ExchangeRoutes
+from careledger.domains.records.service.agent.wallets import WalletStore
 from careledger.domains.records.service.audit import AuditRecorder
 from careledger.domains.records.service.backup import BackupPlace, cut_backups
 from careledger.domains.records.service.context import RecordsSettings, SiteContext
-from careledger.domains.records.service.custody import CustodialWallets
+from careledger.domains.records.service.exchange.dialling import AddressPolicy
+from careledger.domains.records.service.sharing import Sharing, SharingSettings, SiteKeys, build_sharing
 from careledger.domains.records.service.store import RecordStore
 from careledger.domains.records.service.writer import RecordWriter
 from careledger.primitives.identifiers import ChainID, OrganisationID
 from careledger.site.config import NetworkConfig, Settings, SiteEntry
 from careledger.site.ledger_process import clock_ms
 from careledger.site.ledger_routes import ledger_face
+from careledger.site.members import RegistryDirectory
 from careledger.site.proofs import RecordProofs
 from careledger.site.runtime_ledger import RunningLedger
-from careledger.site.setup import CURSOR_KEY, DATABASE_KEY, LEDGER_KEY, RECORDS_KEY, TOKEN_KEY
+from careledger.site.setup import (
+    CURSOR_KEY,
+    DATABASE_KEY,
+    EXCHANGE_KEY,
+    LEDGER_KEY,
+    OPENING_KEY,
+    RECORDS_KEY,
+    TOKEN_KEY,
+)
 from careledger.standards.fhir.search.extract import Extractor
 from careledger.storage.sqlite import Database
 from careledger.vault.derivation import derive
-from careledger.vault.keys import SigningSeed
+from careledger.vault.keys import KEMSeed, SigningSeed
 from careledger.vault.keystore import Keystore
 from careledger.web.manifest import DomainFace
+from careledger.web.signatures import NonceMemory
 from careledger.web.tokens import TokenIssuer, TokenVerifier
 
 LINK_KEY_BYTES = 64
+EXCHANGE_MOUNT = "exchange"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -48,6 +62,7 @@ class SiteRuntime:
     recorder: AuditRecorder
     issuer: TokenIssuer
     proofs: RecordProofs
+    sharing: Sharing
     faces: tuple[DomainFace, ...]
     """What the gateway mounts."""
     backup_place: BackupPlace | None = None
@@ -57,9 +72,11 @@ class SiteRuntime:
         """Begin to write and to log."""
         await self.writer.start()
         await self.recorder.start()
+        await self.sharing.start()
 
     async def stop(self) -> None:
         """Finish what is under way."""
+        await self.sharing.stop()
         await self.recorder.stop()
         await self.writer.stop()
 
@@ -84,6 +101,8 @@ def open_site(
     """
     root = config.site_root(entry.slug)
     keystore = Keystore.open(root / "keystore.db", passphrase)
+    # A site that never ran has seen no request, so its memory of nonces is complete from the start.
+    seen_since_ms = None if (root / "site.db").exists() else 0
     context = SiteContext(
         slug=entry.slug,
         organisation=OrganisationID(entry.organisation),
@@ -106,10 +125,11 @@ def open_site(
         if runtime.backup_place is not None:
             cut_backups(context, runtime.backup_place)
 
+    wallets = WalletStore(context)
     writer = RecordWriter(
         context,
         extractor=extractor,
-        patient_keys=CustodialWallets(context),
+        patient_keys=wallets,
         link_key=link_key[:32],  # the index's own half
         cut_backups=cut,
     )
@@ -120,6 +140,33 @@ def open_site(
         organisation=entry.slug,
         issuer=f"{url}/fhir",
         clock_ms=clock_ms,
+    )
+    directory = RegistryDirectory(ledger.view)
+    sharing = build_sharing(
+        context,
+        writer=writer,
+        store=store,
+        recorder=recorder,
+        directory=directory,
+        keys=SiteKeys(
+            exchange=SigningSeed(keystore.get(EXCHANGE_KEY)), opening=KEMSeed(keystore.get(OPENING_KEY))
+        ),
+        extractor=extractor,
+        fhir_base=f"{url}/fhir/",
+        wallets=wallets,
+        settings=SharingSettings(addresses=_addresses(settings)),
+    )
+    exchange = DomainFace(
+        name="exchange",
+        mount=EXCHANGE_MOUNT,
+        app=ExchangeRoutes(
+            context,
+            sharing.receiving,
+            directory,
+            sharing.signer,
+            nonces=NonceMemory(clock_ms=clock_ms, since_ms=seen_since_ms),
+        ).application(),
+        text="Signed requests between sites.",
     )
     proofs = RecordProofs(context, store, ledger)
     face = build_records_face(
@@ -144,7 +191,8 @@ def open_site(
         recorder=recorder,
         issuer=issuer,
         proofs=proofs,
-        faces=(face.face, ledger_face(ledger.view, ledger.client)),
+        sharing=sharing,
+        faces=(face.face, exchange, ledger_face(ledger.view, ledger.client)),
     )
     return runtime
 
@@ -155,6 +203,12 @@ def _records_settings(settings: Settings) -> RecordsSettings:
         write_group_ms=settings.write_group_ms,
         restricted_delay_ms=(settings.restricted_delay_ms_min, settings.restricted_delay_ms_max),
     )
+
+
+def _addresses(settings: Settings) -> AddressPolicy:
+    """Sites of one machine talk over loopback without TLS; any other address needs TLS."""
+    is_local = settings.host in ("127.0.0.1", "localhost", "::1")
+    return AddressPolicy(allow_loopback=is_local, allow_plain=is_local)
 
 
 def default_backup_place(root: Path, slug: str, passphrase: str) -> BackupPlace:
