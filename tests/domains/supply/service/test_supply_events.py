@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -23,7 +24,12 @@ from careledger.domains.supply.service.events import search as search_module
 from careledger.domains.supply.service.events.capture import EventCapture, instant_of
 from careledger.domains.supply.service.events.compiling import compile_predicate
 from careledger.domains.supply.service.events.search import EventSearch
-from careledger.primitives.errors import Code, Rejected
+from careledger.domains.supply.service.events.stored_form import (
+    read_stored,
+    read_stored_vocabulary,
+    write_stored,
+)
+from careledger.primitives.errors import Code, InvariantViolated, Rejected
 from careledger.standards.epcis.capture_job import CaptureJob, ErrorBehaviour
 from careledger.standards.epcis.corrections import effective_id
 from careledger.standards.epcis.errors import DocumentRejected
@@ -31,6 +37,7 @@ from careledger.standards.epcis.model import Event
 from careledger.standards.epcis.query import MasterData, matches, order_key
 from careledger.standards.epcis.query_model import Predicate
 from careledger.standards.epcis.query_parameters import parse_query
+from careledger.standards.epcis.reading import parse_document
 from careledger.storage.sqlite import Database
 from standards.epcis.epcis_documents import (
     EXAMPLE,
@@ -38,8 +45,11 @@ from standards.epcis.epcis_documents import (
     aggregation_event,
     document,
     object_event,
+    sensor_event,
     transaction_event,
     transformation_event,
+    xml_document,
+    xml_object_event,
 )
 
 NOW_MS = 1_795_000_000_000
@@ -438,3 +448,25 @@ def test_an_order_that_no_index_holds(repository: Repository, monkeypatch: pytes
     assert found == [f"urn:x:y:{number}" for number in sorted(range(10), key=lambda number: number * 7 % 10)]
     monkeypatch.setattr(search_module, "SORTED_EVENTS_MAX", 9)
     check_rejected(QUERY_TOO_LARGE, lambda: repository.ask(query))
+
+
+def test_events_are_kept_as_they_were_read(repository: Repository) -> None:
+    xml = xml_document(xml_object_event(extra='<e:n xmlns:e="urn:x:e" a="1">1.50<e:m/></e:n>'))
+    whole = parse_document(xml).events
+    assert repository.writing.capture(xml).success
+    found = repository.reading.query(Predicate()).events
+    assert [msgspec.structs.replace(each, record_time=None) for each in found] == list(whole)
+    for each in everything_else():
+        assert read_stored(write_stored(each)) == each
+
+
+def everything_else() -> tuple[Event, ...]:
+    return parse_document(document(*story(), sensor_event({"type": "Temperature", "value": 5.10}))).events
+
+
+@pytest.mark.parametrize("raw", [b"", b"\x01", b"\x91\x63", b"\x92\x01\xa1x", b"\x92\x02\x01", b"\xc1"])
+def test_a_stored_event_that_cannot_be_read_is_a_broken_store(raw: bytes) -> None:
+    with pytest.raises(InvariantViolated):
+        read_stored(raw)
+    with pytest.raises(InvariantViolated):
+        read_stored_vocabulary(raw)

@@ -28,6 +28,7 @@ from careledger.domains.supply.service.events.schema import (
     MIGRATIONS,
     ObjectKind,
 )
+from careledger.domains.supply.service.events.stored_form import write_stored
 from careledger.domains.supply.service.rows import fetch_all, fetch_one
 from careledger.primitives.errors import Code, Rejected
 from careledger.standards.epcis.capture_job import (
@@ -38,10 +39,9 @@ from careledger.standards.epcis.capture_job import (
     write_capture_job,
 )
 from careledger.standards.epcis.corrections import effective_id
-from careledger.standards.epcis.document import Document, DocumentKind
+from careledger.standards.epcis.document import Document
 from careledger.standards.epcis.errors import Problem
 from careledger.standards.epcis.event_hash import event_digest
-from careledger.standards.epcis.json_writer import write_event_json, write_json
 from careledger.standards.epcis.model import Event, Identifier, Quantity
 from careledger.standards.epcis.reading import parse_document
 from careledger.standards.epcis.timestamps import Instant
@@ -155,7 +155,7 @@ def _store_document(
         if result.event is None:
             yield from (_problem_of(problem) for problem in result.problems if problem.is_error)
             continue
-        refusal = _store_event(connection, result.event, document.namespaces, job, record_us)
+        refusal = _store_event(connection, result.event, job, record_us)
         if refusal is not None:
             yield CaptureProblem(
                 type=f"urn:careledger:error:{refusal.slug.lower().replace('_', '-')}",
@@ -163,20 +163,13 @@ def _store_document(
                 status=refusal.category.http_status,
                 detail=f"event {result.number}",
             )
-    if document.masterdata:
-        kept = Document(
-            kind=DocumentKind.EPCIS,
-            schema_version="2.0",
-            creation_date=instant_of(record_us),
-            masterdata=document.masterdata,
-            namespaces=document.namespaces,
-        )
-        connection.execute("INSERT INTO epcis_master_data VALUES (NULL, ?)", (write_json(kept),))
+    connection.executemany(
+        "INSERT INTO epcis_master_data VALUES (NULL, ?)",
+        [(write_stored(vocabulary),) for vocabulary in document.masterdata],
+    )
 
 
-def _store_event(
-    connection: Connection, event: Event, namespaces: dict[str, str], job: int, record_us: int
-) -> Code | None:
+def _store_event(connection: Connection, event: Event, job: int, record_us: int) -> Code | None:
     """Store one event, or say why not."""
     digest = event_digest(event)
     identifier = effective_id(event)
@@ -208,7 +201,7 @@ def _store_event(
             event.disposition,
             place.id.canonical if place is not None else "",
             location.id.canonical if location is not None else "",
-            write_event_json(event, namespaces),
+            write_stored(event),
         ),
     )
     row = connection.last_insert_rowid()

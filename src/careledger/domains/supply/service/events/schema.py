@@ -1,7 +1,7 @@
 """Tables of the EPCIS repository in a site's database.
 
-All SQL that creates them is here. An event is kept as one JSON-LD document, which is what is served; the other columns
-are copies of what queries look at, identifiers in canonical form.
+All SQL that creates them is here. An event is kept as read (`stored_form`); the other columns are copies
+of what queries look at, identifiers in canonical form.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MIGRATIONS: Final = (
         disposition TEXT NOT NULL,
         read_point TEXT NOT NULL,
         biz_location TEXT NOT NULL,
-        document BLOB NOT NULL
+        document BLOB NOT NULL         -- its stored form
     );
     CREATE INDEX epcis_event_by_id ON epcis_event (effective_id);
     CREATE INDEX epcis_event_by_digest ON epcis_event (digest);
@@ -48,7 +48,7 @@ MIGRATIONS: Final = (
     ) WITHOUT ROWID;
     CREATE TABLE epcis_master_data (
         row INTEGER PRIMARY KEY,
-        document BLOB NOT NULL         -- a document with vocabularies and no events
+        document BLOB NOT NULL         -- stored form of one vocabulary
     );
     """,
 )

@@ -19,6 +19,7 @@ from careledger.domains.supply.service.events.schema import (
     COMPONENT,
     MIGRATIONS,
 )
+from careledger.domains.supply.service.events.stored_form import read_stored, read_stored_vocabulary
 from careledger.domains.supply.service.rows import fetch_all, fetch_one
 from careledger.primitives.codec import CodecError, Wire, decode, encode
 from careledger.primitives.errors import Rejected
@@ -26,7 +27,6 @@ from careledger.primitives.hashing import labelled
 from careledger.standards.epcis.model import Event
 from careledger.standards.epcis.query import MasterData, matches, order_key
 from careledger.standards.epcis.query_model import Predicate, Subject
-from careledger.standards.epcis.reading import parse_document
 from careledger.storage.sqlite import Connection, Database
 
 PAGE_EVENTS_DEFAULT: Final = 30
@@ -195,14 +195,12 @@ class _Finder:
 
 
 def _read(document: bytes, record_us: int) -> Event:
-    event = parse_document(bytes(document), "application/ld+json").events[0]
-    return msgspec.structs.replace(event, record_time=instant_of(record_us))
+    return msgspec.structs.replace(read_stored(bytes(document)), record_time=instant_of(record_us))
 
 
 def _master_data(connection: Connection) -> MasterData:
     rows = fetch_all(connection, "SELECT document FROM epcis_master_data ORDER BY row")
-    documents = [parse_document(bytes(raw), "application/ld+json") for (raw,) in rows]
-    return MasterData(vocabulary for document in documents for vocabulary in document.masterdata)
+    return MasterData(read_stored_vocabulary(bytes(raw)) for (raw,) in rows)
 
 
 def _newest(connection: Connection) -> int:
