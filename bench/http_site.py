@@ -9,15 +9,11 @@ from hashlib import sha256
 from io import StringIO
 from pathlib import Path
 
-from kit.ledgers import CHAIN_ID, ORGANISATIONS, SEQUENCER_SEED, seed_of
-from kit.sites import CHEAP, DATABASE_KEY, ledger_paths
-from careledger.domains.records.service.custody import CustodialWallets
-
 from careledger.consensus.client import LedgerClient
 from careledger.domains.records.api.assembly import build_records_face
+from careledger.domains.records.service.agent.wallets import WalletStore
 from careledger.domains.records.service.audit import AuditRecorder
 from careledger.domains.records.service.context import RecordsSettings, SiteContext
-from careledger.domains.records.service.custody import CustodialWallets
 from careledger.domains.records.service.store import RecordStore
 from careledger.domains.records.service.writer import RecordWriter
 from careledger.gateway.application import build_site
@@ -29,6 +25,8 @@ from careledger.storage.sqlite import Database
 from careledger.vault.keys import SigningSeed
 from careledger.vault.keystore import Keystore
 from careledger.web.tokens import TokenIssuer, TokenVerifier
+from kit.ledgers import CHAIN_ID, ORGANISATIONS, SEQUENCER_SEED, seed_of
+from kit.sites import CHEAP, DATABASE_KEY, ledger_paths
 
 SITE_URL = "http://bench.example"
 SLUG = "hospital-a"
@@ -56,9 +54,7 @@ async def serve_bench_site(folder: Path) -> AsyncIterator[tuple[int, str]]:
     )
     base = f"{SITE_URL}/fhir"
     extractor = Extractor(f"{base}/")
-    writer = RecordWriter(
-        context, extractor=extractor, patient_keys=CustodialWallets(context), link_key=bytes(32)
-    )
+    writer = RecordWriter(context, extractor=extractor, patient_keys=WalletStore(context), link_key=bytes(32))
     await writer.start()
     recorder = AuditRecorder(context, writer)
     await recorder.start()

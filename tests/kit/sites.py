@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from careledger.consensus.client import LedgerClient
+from careledger.domains.records.service.agent.wallets import WalletStore
 from careledger.domains.records.service.context import RecordsSettings, SiteContext
-from careledger.domains.records.service.custody import CustodialWallets
 from careledger.domains.records.service.store import RecordStore
 from careledger.domains.records.service.writer import RecordWriter
 from careledger.primitives.identifiers import ChainID, OrganisationID
@@ -98,7 +98,7 @@ async def running_site(
     writer = RecordWriter(
         context,
         extractor=Extractor(f"http://{slug}.example/fhir/"),
-        patient_keys=CustodialWallets(context),
+        patient_keys=WalletStore(context),
         link_key=bytes(32),
     )
     await writer.start()

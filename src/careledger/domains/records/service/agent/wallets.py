@@ -1,9 +1,8 @@
 """Wallets in a site's keystore, and what a custodian is given of a new one.
 
 A wallet lies in the keystore under the patient's cell at this site, so that wallets can be made in advance, many
-in one durable step: a patient's enrolment then only takes one. Wallets that `service.custody` made lie under the
-patient's id, and are found there. One-time keys have no stored position: the key
-that makes version v+1 of a cell is derived at position v, so whoever has the root and the ledger knows it.
+in one durable step: a patient's enrolment then only takes one. One-time keys have no stored position: the
+key that makes version v+1 of a cell is derived at position v, so whoever has the root and the ledger knows it.
 
 Everything here runs on the writer thread, which alone uses the keystore.
 """
@@ -23,7 +22,6 @@ from careledger.domains.records.service.agent.errors import WALLET_UNKNOWN
 from careledger.domains.records.service.compartments import COMPARTMENTS, Compartment
 from careledger.domains.records.service.consent.cells import new_filler_commitment
 from careledger.domains.records.service.context import SiteContext
-from careledger.domains.records.service.custody import wallet_name as custodial_name
 from careledger.domains.records.service.rows import fetch_all, fetch_one
 from careledger.domains.records.service.streams import FIRST_EPOCH, SubjectKeys
 from careledger.primitives.errors import Rejected
@@ -130,13 +128,11 @@ class WalletStore:
             Rejected: WALLET_UNKNOWN.
         """
         cell = _own_cell(connection, patient_id)
-        for name in (wallet_name(cell), custodial_name(patient_id)):
-            try:
-                value = self._site.keystore.get(name)
-            except (KeyNotHeld, ValueError):
-                continue
-            return Wallet(RootSecret(value[:_ROOT_BYTES]))
-        raise Rejected(WALLET_UNKNOWN)
+        try:
+            value = self._site.keystore.get(wallet_name(cell))
+        except KeyNotHeld:
+            raise Rejected(WALLET_UNKNOWN) from None
+        return Wallet(RootSecret(value[:_ROOT_BYTES]))
 
     def keep(self, connection: Connection, patient_id: str, wallet: Wallet) -> None:
         """Keep a wallet that came from elsewhere, in place of one of that patient.
@@ -167,7 +163,7 @@ class WalletStore:
     def destroy(self, connection: Connection, patient_id: str) -> None:
         """Destroy a wallet here: the patient has taken it elsewhere."""
         cell = _own_cell(connection, patient_id)
-        self._site.keystore.destroy([wallet_name(cell), custodial_name(patient_id)])
+        self._site.keystore.destroy([wallet_name(cell)])
         self._site.keystore.erase_now()
 
     def _make_spare(self) -> None:
