@@ -170,7 +170,7 @@ def test_a_document_is_unaltered_since_its_block(story: Story) -> None:
         + sha256(SERVED).hexdigest()
         + ".",
         "It was committed to as a resource of type Observation.",
-        "It was committed to as version 3, made by an update.",
+        "It was committed to as version 3, an update.",
     )
     assert conclusion.vouched == (
         "The sequencer of test-chain signed the checkpoint.",

@@ -201,6 +201,7 @@ def test_a_witness_outside_follows_over_http(network: NetworkConfig, tmp_path: P
             for number in (10, 11, 12):
                 await ledger.client.submit(access(network, number))
                 agreed = await witness_once(witness, HttpSource(http))
+                assert agreed is not None
                 note = await ledger.client.cosigned()
                 assert note is not None
                 assert verify_cosignatures(parse_note(note), trust.witness_keys)

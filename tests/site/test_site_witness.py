@@ -102,7 +102,9 @@ def new_witness(folder: Path, *, fresh: bool = True) -> Witness:
 
 
 def once(witness: Witness, ledger: FakeLedger) -> SignedCheckpoint:
-    return asyncio.run(witness_once(witness, ledger))
+    agreed = asyncio.run(witness_once(witness, ledger))
+    assert agreed is not None
+    return agreed
 
 
 def last_of(witness: Witness) -> SignedCheckpoint:
@@ -390,3 +392,26 @@ def test_it_stops_when_told(tmp_path: Path) -> None:
 
     asyncio.run(go())
     assert len(ledger.cosigned) == 1
+
+
+def test_an_idle_ledger_gathers_one_cosignature(tmp_path: Path) -> None:
+    witness = new_witness(tmp_path)
+    rounds: list[Round] = []
+
+    class Idle(FakeLedger):
+        asked = 0
+
+        async def checkpoint(self) -> str:
+            self.asked += 1
+            if self.asked == 5:
+                self.grow(1)
+            if self.asked == 9:
+                stop.set()
+            return self.note()
+
+    stop = asyncio.Event()
+    ledger = Idle()
+    ledger.grow(3)
+    asyncio.run(run_witness(witness, ledger, report=rounds.append, stop=stop, interval_ms=1))
+    assert [one.agreed.checkpoint.size for one in rounds if one.agreed] == [3, 4]
+    assert len(ledger.cosigned) == 2

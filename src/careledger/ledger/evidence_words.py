@@ -101,7 +101,7 @@ def _disclosed(verdict: Verdict, record: DisclosedRecord) -> list[str]:
     metadata = record.metadata
     if metadata is not None:
         lines.append(
-            f"It was committed to as version {metadata.version}, made by "
+            f"It was committed to as version {metadata.version}, "
             f"{METHODS.get(metadata.method, 'a change of unknown kind')}."
         )
     return lines

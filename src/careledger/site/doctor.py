@@ -10,13 +10,9 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import Final
 
-from careledger.consensus.client import LedgerClient
 from careledger.domains.governance.chain import keeper as governance_keeper
 from careledger.domains.records.service import tamper
-from careledger.domains.records.service.context import SiteContext
 from careledger.ledger.doctor import Check, Examined, examine, ledger_checks, read_position
 from careledger.ledger.execution import select_active
 from careledger.ledger.findings import Finding
@@ -25,23 +21,17 @@ from careledger.ledger.meta import TABLES, Position
 from careledger.ledger.trust import TrustInvalid, trust_of_genesis
 from careledger.ledger.view import LedgerView
 from careledger.primitives.errors import InvariantViolated
-from careledger.primitives.identifiers import ChainID, OrganisationID
 from careledger.sdk.module import Module
 from careledger.site.config import NetworkConfig, SiteEntry
 from careledger.site.doctor_files import check_cosigned, check_headers, check_nodes, check_witness_state
 from careledger.site.ledger_process import LedgerPaths, clock_ms
-from careledger.site.setup import DATABASE_KEY, LEDGER_KEY, RECORDS_KEY
+from careledger.site.stores import has_stores, opened_site
 from careledger.site.wiring import build_modules
 from careledger.site.witness import STATE_FILE
 from careledger.state.store import Reader, StorageFailed, TableView
 from careledger.storage.lmdb_tables import LmdbTables
 from careledger.storage.node_file import NodeFile
-from careledger.storage.sqlite import Database
 from careledger.vault.errors import VaultError
-from careledger.vault.keys import SigningSeed
-from careledger.vault.keystore import Keystore
-
-SITE_DATABASE: Final = "site.db"
 
 Progress = Callable[[str, int, int], None]
 """Told (check, done, of how many) where a check is long."""
@@ -82,21 +72,27 @@ def examine_installation(
         raise NotExaminable(f"the replica in {paths.root} cannot be opened: {error}") from None
     with contextlib.ExitStack() as stack:
         stack.callback(tables.close)
-        try:
-            nodes = NodeFile.open_read_only(paths.nodes, buckets_log2=document.buckets_log2)
-        except StorageFailed as error:
-            raise NotExaminable(f"the replica in {paths.root} cannot be opened: {error}") from None
-        stack.callback(nodes.close)
+        nodes = _open_nodes(paths, document.buckets_log2)
+        stand_in = nodes or NodeFile.in_memory(buckets_log2=document.buckets_log2)
+        stack.callback(stand_in.close)
         if scope.with_ledger:
             yield from _examine_replica(config, paths, tables, nodes)
-        view = LedgerView(tables, nodes, clock_ms=clock_ms, wait=lambda: None)
+        # Only proofs need the nodes, and none are made here.
+        view = LedgerView(tables, stand_in, clock_ms=clock_ms, wait=lambda: None)
         for entry in config.sites:
             if passphrase is not None and (scope.sites is None or entry.slug in scope.sites):
                 yield from examine([_site_check(config, entry, passphrase, view, progress)])
 
 
+def _open_nodes(paths: LedgerPaths, buckets_log2: int) -> NodeFile | None:
+    try:
+        return NodeFile.open_read_only(paths.nodes, buckets_log2=buckets_log2)
+    except StorageFailed:
+        return None
+
+
 def _examine_replica(
-    config: NetworkConfig, paths: LedgerPaths, tables: LmdbTables, nodes: NodeFile
+    config: NetworkConfig, paths: LedgerPaths, tables: LmdbTables, nodes: NodeFile | None
 ) -> Iterator[Examined]:
     with tables.snapshot() as reader:
         try:
@@ -116,7 +112,7 @@ def _active_modules(reader: Reader, position: Position) -> Sequence[Module]:
 
 
 def _file_checks(
-    config: NetworkConfig, paths: LedgerPaths, reader: Reader, position: Position, nodes: NodeFile
+    config: NetworkConfig, paths: LedgerPaths, reader: Reader, position: Position, nodes: NodeFile | None
 ) -> list[Check]:
     sequencers = [each.public_key for each in governance_keeper.validator_set(TableView(reader))]
     with contextlib.suppress(TrustInvalid, OSError, ValueError):
@@ -151,11 +147,10 @@ def _site_check(
     name = f"site.{entry.slug}"
 
     def run() -> Iterator[Finding]:
-        root = config.site_root(entry.slug)
-        if not (root / SITE_DATABASE).exists():
+        if not has_stores(config, entry):
             return
         try:
-            yield from _scan_site(config, entry, root, passphrase, view, partial(_told, progress, name))
+            yield from _scan_site(config, entry, passphrase, view, partial(_told, progress, name))
         except (StorageFailed, VaultError) as error:
             yield Finding("site", f"The stores cannot be read: {error}", organisation=entry.slug)
 
@@ -170,27 +165,11 @@ def _told(progress: Progress | None, name: str, done: int, total: int) -> None:
 def _scan_site(
     config: NetworkConfig,
     entry: SiteEntry,
-    root: Path,
     passphrase: str,
     view: LedgerView,
     progress: tamper.Progress,
 ) -> Iterator[Finding]:
-    with contextlib.ExitStack() as stack:
-        keystore = stack.enter_context(Keystore.open(root / "keystore.db", passphrase))
-        database = Database(root / SITE_DATABASE, keystore.get(DATABASE_KEY))
-        stack.callback(database.close)
-        context = SiteContext(
-            slug=entry.slug,
-            organisation=OrganisationID(entry.organisation),
-            chain_id=ChainID(config.chain_id),
-            ledger_seed=SigningSeed(keystore.get(LEDGER_KEY)),
-            records_seed=SigningSeed(keystore.get(RECORDS_KEY)),
-            keystore=keystore,
-            database=database,
-            view=view,
-            ledger=LedgerClient(LedgerPaths(config.ledger_root).socket),
-            clock_ms=clock_ms,
-        )
+    with opened_site(config, entry, passphrase, view) as context:
         for found in tamper.scan(context, progress):
             height = found.height or None
             yield Finding(found.resource, found.problem, height, found.organisation)

@@ -18,12 +18,11 @@ from careledger.primitives.codec import CodecError, decode, decode_plain
 from careledger.primitives.hashing import EMPTY_ROOT, leaf_hash, tree_root
 from careledger.primitives.signing import SignatureInvalid
 from careledger.site.ledger_reading import COSIGNED_KEY
-from careledger.site.witness_state import STATE_BYTES_MAX
+from careledger.site.witness_state import WitnessStateBroken, peek_state
 from careledger.state.nodes import NodeBuffer, Nodes, Stamp
 from careledger.state.rebuild import fill_nodes
 from careledger.state.store import BODIES, BUCKETS, HEADERS, HISTORY, META, Reader
 from careledger.storage.node_file import NodeFile
-from careledger.vault.private_files import read_file
 
 LAST_HEADER_KEY = b"solo.last_header_hash"
 _SPAN_BYTES = 1 << 20
@@ -148,10 +147,8 @@ def check_cosigned(reader: Reader) -> Iterator[Finding]:
 def check_witness_state(reader: Reader, path: Path, organisation: str) -> Iterator[Finding]:
     """What a hosted witness agreed to last fits the history."""
     try:
-        text = read_file(path, size_bytes_max=STATE_BYTES_MAX).decode()
-        note = text.split("\n", 4)[4]
-        signed = parse_note(note) if note else None
-    except (ValueError, IndexError, CheckpointInvalid):
+        _, _, signed = peek_state(path)
+    except WitnessStateBroken:
         yield Finding("witness state", "The state cannot be read.", organisation=organisation)
         return
     if signed is not None:
@@ -159,11 +156,16 @@ def check_witness_state(reader: Reader, path: Path, organisation: str) -> Iterat
             yield Finding(found.where, found.problem, found.height, organisation)
 
 
-def check_nodes(reader: Reader, position: Position, nodes: Nodes) -> Iterator[Finding]:
+def check_nodes(reader: Reader, position: Position, nodes: Nodes | None) -> Iterator[Finding]:
     """Every node of the tree's file is that of the buckets.
 
     A file whose stamp is of another state is passed over: it is rebuilt when the ledger process starts.
     """
+    if nodes is None:
+        yield Finding(
+            "tree's file", "The file is missing or of another size; it is made anew when the ledger starts."
+        )
+        return
     if nodes.stamp() != Stamp(position.state_height, position.state_root):
         return
     expected = NodeFile.in_memory(buckets_log2=position.buckets_log2)

@@ -37,7 +37,8 @@ from careledger.primitives.timestamps import format_instant
 from careledger.site.witness_state import WitnessState
 from careledger.storage.faults import declare, fault_point
 
-INTERVAL_MS: Final = 10_000
+INTERVAL_MS: Final = 2_000
+"""Between two rounds; a round without a new checkpoint costs one request and writes nothing."""
 STATE_FILE: Final = "witness.state"
 
 AFTER_COSIGN: Final = declare("witness.after_cosign")
@@ -188,8 +189,16 @@ class Witness:
         raise SplitViewFound(contradiction, state.keep(evidence, found=found))
 
 
-async def witness_once(witness: Witness, source: CheckpointSource) -> SignedCheckpoint:
+async def witness_once(
+    witness: Witness, source: CheckpointSource, *, unless: str = ""
+) -> SignedCheckpoint | None:
     """Agree to the newest checkpoint of a ledger and hand the cosignature in.
+
+    Args:
+        witness: who decides and signs.
+        source: where the checkpoint comes from.
+        unless: text of a checkpoint that was cosigned and handed in already; for that one nothing is done and
+            None returned, so that an idle ledger does not gather cosignatures without end.
 
     Raises:
         WitnessRefuses: It is not agreed to.
@@ -197,6 +206,8 @@ async def witness_once(witness: Witness, source: CheckpointSource) -> SignedChec
         Rejected: The ledger does not take the cosignature.
     """
     signed = witness.read(await source.checkpoint())
+    if signed.text == unless:
+        return None
     sizes = witness.growth_needed(signed)
     growth = None if sizes is None else await source.growth(*sizes)
     signature = witness.agree(signed, growth)
@@ -224,16 +235,21 @@ async def run_witness(
 ) -> None:
     """Agree to checkpoints until told to stop.
 
-    A ledger that cannot be reached, and an older or unproved checkpoint, are reported and tried again.
+    A ledger that cannot be reached, and an older or unproved checkpoint, are reported and tried again; a round
+    without a new checkpoint is not reported.
 
     Raises:
         SplitViewFound: The sequencer contradicted itself; a person has to look.
         Rejected: The ledger does not know this witness.
         OSError: The state could not be made durable.
     """
+    handed_in = ""
     while not stop.is_set():
         try:
-            report(Round(await witness_once(witness, source), ""))
+            agreed = await witness_once(witness, source, unless=handed_in)
+            if agreed is not None:
+                handed_in = agreed.text
+                report(Round(agreed, ""))
         except SplitViewFound:
             raise
         except (WitnessRefuses, Unavailable) as error:

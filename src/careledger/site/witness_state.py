@@ -116,7 +116,12 @@ class WitnessState:
         replace_file(self.path, [(head + (signed.note() if signed else "")).encode()])
 
 
-def _read(path: Path, name: str, chain_id: str) -> SignedCheckpoint | None:
+def peek_state(path: Path) -> tuple[str, str, SignedCheckpoint | None]:
+    """Name, ledger and last checkpoint of a state, beside the process that may hold it.
+
+    Raises:
+        WitnessStateBroken: It is missing or damaged.
+    """
     try:
         text = read_file(path, size_bytes_max=STATE_BYTES_MAX).decode()
     except FileNotFoundError:
@@ -129,16 +134,19 @@ def _read(path: Path, name: str, chain_id: str) -> SignedCheckpoint | None:
     parts = text.split("\n", 4)
     if len(parts) != 5 or parts[0] != FORMAT or parts[3]:
         raise WitnessStateBroken(f"{path} is not the state of a witness")
-    if (parts[1], parts[2]) != (name, chain_id):
-        raise WitnessStateBroken(
-            f"{path} is the state of {parts[1]} for {parts[2]}, not of {name} for {chain_id}"
-        )
-    if not parts[4]:
-        return None
     try:
-        return parse_note(parts[4])
+        return parts[1], parts[2], parse_note(parts[4]) if parts[4] else None
     except CheckpointInvalid as error:
         raise WitnessStateBroken(f"{path} is damaged: {error}") from None
+
+
+def _read(path: Path, name: str, chain_id: str) -> SignedCheckpoint | None:
+    found_name, found_chain_id, last = peek_state(path)
+    if (found_name, found_chain_id) != (name, chain_id):
+        raise WitnessStateBroken(
+            f"{path} is the state of {found_name} for {found_chain_id}, not of {name} for {chain_id}"
+        )
+    return last
 
 
 def _take_lock(path: Path) -> int:
