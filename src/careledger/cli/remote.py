@@ -107,7 +107,7 @@ class Site:
             response = self._client.request(
                 method,
                 path,
-                params=httpx.QueryParams(tuple(parameters or ())),
+                params=httpx.QueryParams(tuple(parameters)) if parameters else None,
                 content=content,
                 headers=headers,
             )
