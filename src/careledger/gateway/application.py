@@ -114,27 +114,16 @@ def build_site(
     metrics = Metrics(name)
     shell = PageShell(site=name, title=title, packages={"gateway": "careledger.gateway"})
     document = build_openapi(title=title, version=software_version, site_url=site_url, faces=faces)
-
-    async def show_document(_: Request) -> Response:
-        return Response(document, media_type="application/json")
-
+    start_face = start_page(shell, title=title, site_url=site_url, faces=faces, probes=probes)
     own: list[BaseRoute] = [
-        Route(
-            "/", start_page(shell, title=title, site_url=site_url, faces=faces, probes=probes), name="start"
-        ),
-        Route("/openapi.json", show_document),
+        Route("/", start_face, name="start"),
+        Route("/openapi.json", _showing(document)),
         Route("/static/{name}", serve_asset),
         *health_routes(metrics, probes),
         *routes,
     ]
-    starlette = Starlette(
-        routes=own,
-        exception_handlers={
-            CodedError: _refuse,
-            HttpRefused: _refuse,
-            HTTPException: _refuse,
-        },
-    )
+    handlers = {CodedError: _refuse, HttpRefused: _refuse, HTTPException: _refuse}
+    starlette = Starlette(routes=own, exception_handlers=handlers)
     log = RequestLog(log_to, name) if log_to is not None else None
     edge = Edge(_Faces(faces, starlette), metrics=metrics, log=log, clock_ms=clock_ms)
     return SiteApp(
@@ -149,6 +138,13 @@ def build_site(
         certificate_key=certificate_key,
         metrics=metrics,
     )
+
+
+def _showing(document: bytes) -> Callable[[Request], Awaitable[Response]]:
+    async def show(_: Request) -> Response:
+        return Response(document, media_type="application/json")
+
+    return show
 
 
 def _closing(face: DomainFace) -> Step:

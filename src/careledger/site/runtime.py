@@ -87,11 +87,7 @@ class SiteRuntime:
 
 
 def open_site(
-    config: NetworkConfig,
-    entry: SiteEntry,
-    settings: Settings,
-    passphrase: str,
-    ledger: RunningLedger,
+    config: NetworkConfig, entry: SiteEntry, settings: Settings, passphrase: str, ledger: RunningLedger
 ) -> SiteRuntime:
     """Open a site's stores and put its parts together; nothing runs yet.
 
@@ -99,23 +95,10 @@ def open_site(
         VaultError: The keystore does not open.
         StorageFailed: The database does not open.
     """
-    root = config.site_root(entry.slug)
-    keystore = Keystore.open(root / "keystore.db", passphrase)
     # A site that never ran has seen no request, so its memory of nonces is complete from the start.
-    seen_since_ms = None if (root / "site.db").exists() else 0
-    context = SiteContext(
-        slug=entry.slug,
-        organisation=OrganisationID(entry.organisation),
-        chain_id=ChainID(config.chain_id),
-        ledger_seed=SigningSeed(keystore.get(LEDGER_KEY)),
-        records_seed=SigningSeed(keystore.get(RECORDS_KEY)),
-        keystore=keystore,
-        database=Database(root / "site.db", keystore.get(DATABASE_KEY)),
-        view=ledger.view,
-        ledger=ledger.client,
-        clock_ms=clock_ms,
-        settings=_records_settings(settings),
-    )
+    seen_since_ms = None if (config.site_root(entry.slug) / "site.db").exists() else 0
+    context = _open_context(config, entry, settings, passphrase, ledger)
+    keystore = context.keystore
     url = f"http://{settings.host}:{entry.port}"
     extractor = Extractor(f"{url}/fhir/")
     link_key = derive(keystore.get(CURSOR_KEY), "page-links", size_bytes=LINK_KEY_BYTES)
@@ -135,12 +118,7 @@ def open_site(
     )
     store = RecordStore(context)
     recorder = AuditRecorder(context, writer)
-    issuer = TokenIssuer(
-        SigningSeed(keystore.get(TOKEN_KEY)),
-        organisation=entry.slug,
-        issuer=f"{url}/fhir",
-        clock_ms=clock_ms,
-    )
+    issuer = _issuer(context, url)
     directory = RegistryDirectory(ledger.view)
     sharing = build_sharing(
         context,
@@ -148,26 +126,13 @@ def open_site(
         store=store,
         recorder=recorder,
         directory=directory,
-        keys=SiteKeys(
-            exchange=SigningSeed(keystore.get(EXCHANGE_KEY)), opening=KEMSeed(keystore.get(OPENING_KEY))
-        ),
+        keys=_sharing_keys(context),
         extractor=extractor,
         fhir_base=f"{url}/fhir/",
         wallets=wallets,
         settings=SharingSettings(addresses=_addresses(settings)),
     )
-    exchange = DomainFace(
-        name="exchange",
-        mount=EXCHANGE_MOUNT,
-        app=ExchangeRoutes(
-            context,
-            sharing.receiving,
-            directory,
-            sharing.signer,
-            nonces=NonceMemory(clock_ms=clock_ms, since_ms=seen_since_ms),
-        ).application(),
-        text="Signed requests between sites.",
-    )
+    exchange = _exchange_face(context, sharing, directory, seen_since_ms)
     proofs = RecordProofs(context, store, ledger)
     face = build_records_face(
         context,
@@ -195,6 +160,59 @@ def open_site(
         faces=(face.face, exchange, ledger_face(ledger.view, ledger.client)),
     )
     return runtime
+
+
+def _issuer(context: SiteContext, url: str) -> TokenIssuer:
+    return TokenIssuer(
+        SigningSeed(context.keystore.get(TOKEN_KEY)),
+        organisation=context.slug,
+        issuer=f"{url}/fhir",
+        clock_ms=clock_ms,
+    )
+
+
+def _sharing_keys(context: SiteContext) -> SiteKeys:
+    keystore = context.keystore
+    return SiteKeys(
+        exchange=SigningSeed(keystore.get(EXCHANGE_KEY)), opening=KEMSeed(keystore.get(OPENING_KEY))
+    )
+
+
+def _open_context(
+    config: NetworkConfig, entry: SiteEntry, settings: Settings, passphrase: str, ledger: RunningLedger
+) -> SiteContext:
+    """Who the site is, with its stores opened."""
+    root = config.site_root(entry.slug)
+    keystore = Keystore.open(root / "keystore.db", passphrase)
+    return SiteContext(
+        slug=entry.slug,
+        organisation=OrganisationID(entry.organisation),
+        chain_id=ChainID(config.chain_id),
+        ledger_seed=SigningSeed(keystore.get(LEDGER_KEY)),
+        records_seed=SigningSeed(keystore.get(RECORDS_KEY)),
+        keystore=keystore,
+        database=Database(root / "site.db", keystore.get(DATABASE_KEY)),
+        view=ledger.view,
+        ledger=ledger.client,
+        clock_ms=clock_ms,
+        settings=_records_settings(settings),
+    )
+
+
+def _exchange_face(
+    context: SiteContext, sharing: Sharing, directory: RegistryDirectory, seen_since_ms: int | None
+) -> DomainFace:
+    """The door for other sites."""
+    routes = ExchangeRoutes(
+        context,
+        sharing.receiving,
+        directory,
+        sharing.signer,
+        nonces=NonceMemory(clock_ms=clock_ms, since_ms=seen_since_ms),
+    )
+    return DomainFace(
+        name="exchange", mount=EXCHANGE_MOUNT, app=routes.application(), text="Signed requests between sites."
+    )
 
 
 def _records_settings(settings: Settings) -> RecordsSettings:

@@ -67,7 +67,7 @@ def build_records_face(
         recorder: the access log, started; or something else that keeps accesses.
         verifier: checks access tokens.
         link_key: 64 secret bytes of this site that seal page links.
-        extractor: the write path's, made with the FHIR base and its final slash.
+        extractor: the write path's.
         consents: what patients decided; none by default.
         proofs: makes evidence; without it there is no `$proof`.
         shared_history: asks other organisations; without it there is no `$shared-history`.
@@ -75,13 +75,7 @@ def build_records_face(
         settings: limits and defaults.
         clock_ms: current time; the site's by default.
     """
-    base_url = f"{site_url}/{MOUNT}"
-    clock = clock_ms or context.clock_ms
-    trail = (
-        AuditTrail(recorder, store=store, database=context.database)
-        if isinstance(recorder, AuditRecorder)
-        else recorder
-    )
+    base_url, clock = f"{site_url}/{MOUNT}", clock_ms or context.clock_ms
     site = FhirSite(
         name=context.slug,
         title=title,
@@ -94,7 +88,7 @@ def build_records_face(
         extractor=extractor,
         policy=AccessPolicy(consents or NoConsents(), own_base=f"{base_url}/", clock_ms=clock),
         verifier=verifier,
-        trail=trail,
+        trail=_trail_of(recorder, store, context),
         limiter=RateLimiter(requests_per_s, clock_ms=clock),
         clock_ms=clock,
         software_version=software_version,
@@ -112,3 +106,19 @@ def build_records_face(
         close=site.close,
     )
     return RecordsFace(site=site, face=face)
+
+
+def _trail_of(recorder: AuditRecorder | AccessTrail, store: RecordStore, context: SiteContext) -> AccessTrail:
+    if isinstance(recorder, AuditRecorder):
+        return AuditTrail(recorder, store=store, database=context.database)
+    return recorder
+
+
+def _face_of(site: FhirSite) -> DomainFace:
+    return DomainFace(
+        name="records",
+        mount=MOUNT,
+        app=FhirApplication(site),
+        text="Health records as FHIR R4, with proof of what was kept.",
+        document="metadata",
+    )

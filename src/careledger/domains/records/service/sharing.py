@@ -158,7 +158,7 @@ def build_sharing(
         transport: carries requests; the network by default.
     """
     settings = settings or SharingSettings()
-    opening_key = OpeningKey(keys.opening)
+    base = _Base(site, writer, store, recorder, directory, settings, OpeningKey(keys.opening))
     signer = MessageSigner(seed=keys.exchange, clock_ms=site.clock_ms)
     client = ExchangeClient(
         directory,
@@ -168,8 +168,6 @@ def build_sharing(
         resolve=resolve,
         transport=transport,
     )
-    wallets = wallets or WalletStore(site)
-    custody = CellCustody(site, writer)
     receiving: ExchangeDesk
 
     async def deliver(member: Member, path: str, body: bytes) -> bytes:
@@ -177,50 +175,92 @@ def build_sharing(
             return await receiving.receive(member, path, body)
         return await client.call(member, path, body)
 
-    outgoing = OutgoingQueue(site, writer, directory, deliver)
+    custodian = _build_custodian(
+        base,
+        OutgoingQueue(site, writer, directory, deliver),
+        PatientMatcher(site, store, extractor, own_base=fhir_base),
+    )
+    sharing = _build_agent(base, custodian, client, signer, wallets or WalletStore(site))
+    receiving = sharing.receiving
+    return sharing
+
+
+@dataclass(frozen=True, slots=True)
+class _Base:
+    """What every part is made from."""
+
+    site: SiteContext
+    writer: RecordWriter
+    store: RecordStore
+    recorder: AuditRecorder
+    directory: Directory
+    settings: SharingSettings
+    opening_key: OpeningKey
+
+
+@dataclass(frozen=True, slots=True)
+class _Custodian:
+    """The side that holds records and discloses them."""
+
+    custody: CellCustody
+    outgoing: OutgoingQueue
+    escrow: EscrowDesk
+    desk: CommandDesk
+    disclosures: DisclosureDesk
+    emergencies: EmergencyDesk
+
+
+def _build_custodian(base: _Base, outgoing: OutgoingQueue, matcher: PatientMatcher) -> _Custodian:
+    site, writer, settings = base.site, base.writer, base.settings
+    custody = CellCustody(site, writer)
     notifier = AgentNotifier(site, outgoing)
-    escrow = EscrowDesk(site, writer, custody, notifier, opening_key, delay_ms=settings.share_delay_ms)
-    desk = CommandDesk(site, writer, custody, recorder, escrow, opening_key)
-    sessions = Sessions(site, writer, wallets, directory, client, desk)
+    escrow = EscrowDesk(site, writer, custody, notifier, base.opening_key, delay_ms=settings.share_delay_ms)
+    return _Custodian(
+        custody=custody,
+        outgoing=outgoing,
+        escrow=escrow,
+        desk=CommandDesk(site, writer, custody, base.recorder, escrow, base.opening_key),
+        disclosures=DisclosureDesk(site, writer, custody, base.recorder, refusal_s=settings.refusal_s),
+        emergencies=EmergencyDesk(
+            site,
+            writer,
+            custody,
+            base.recorder,
+            matcher,
+            notifier,
+            match_s=settings.match_s,
+            matches_max=settings.matches_max,
+            openings_max=settings.openings_max,
+        ),
+    )
+
+
+def _build_agent(
+    base: _Base, custodian: _Custodian, client: ExchangeClient, signer: MessageSigner, wallets: WalletStore
+) -> Sharing:
+    """The side that acts for patients and reads elsewhere, and all of it together."""
+    site, writer, directory, opening_key = base.site, base.writer, base.directory, base.opening_key
+    sessions = Sessions(site, writer, wallets, directory, client, custodian.desk)
     updater = CellUpdater(site, writer, sessions)
     epochs = EpochKeeper(site, directory)
     notices = NoticeBoard(site, writer, sessions)
     work = CellWork(site, writer, directory, sessions, updater, epochs)
-    mirror = MirrorLog(site, writer, recorder)
+    mirror = MirrorLog(site, writer, base.recorder)
     heads = HeadBook(site, writer, directory)
     enrolments = EnrolmentOffice(site, writer, wallets)
-    disclosures = DisclosureDesk(site, writer, custody, recorder, refusal_s=settings.refusal_s)
-    emergencies = EmergencyDesk(
-        site,
-        writer,
-        custody,
-        recorder,
-        PatientMatcher(site, store, extractor, own_base=fhir_base),
-        notifier,
-        match_s=settings.match_s,
-        matches_max=settings.matches_max,
-        openings_max=settings.openings_max,
-    )
-    held_grants = HeldGrants(site, writer, custody)
-    receiving = ExchangeDesk(
-        disclosures=disclosures,
-        emergencies=emergencies,
-        desk=desk,
-        enrolments=enrolments,
-        escrow=escrow,
-        notices=notices,
-        held_grants=held_grants,
-    )
+    held_grants = HeldGrants(site, writer, custodian.custody)
     return Sharing(
         site=site,
         writer=writer,
         wallets=wallets,
-        custody=custody,
-        desk=desk,
-        disclosures=disclosures,
-        emergencies=emergencies,
-        escrow=escrow,
-        agent=CustodialAgent(site, writer, directory, sessions, updater, epochs, work, notices, outgoing),
+        custody=custodian.custody,
+        desk=custodian.desk,
+        disclosures=custodian.disclosures,
+        emergencies=custodian.emergencies,
+        escrow=custodian.escrow,
+        agent=CustodialAgent(
+            site, writer, directory, sessions, updater, epochs, work, notices, custodian.outgoing
+        ),
         enrolments=enrolments,
         newcomers=EnrolmentDesk(site, directory, client, opening_key),
         recovery=RecoveryOffice(
@@ -230,14 +270,22 @@ def build_sharing(
         notices=notices,
         sessions=sessions,
         access_log=AccessLogReader(site, directory, sessions),
-        reader=CrossReader(site, directory, client, mirror, recorder, heads, opening_key),
+        reader=CrossReader(site, directory, client, mirror, base.recorder, heads, opening_key),
         emergency_reader=EmergencyReader(site, writer, directory, client, mirror, opening_key),
         heads=heads,
         held_grants=held_grants,
         mirror=mirror,
         reviews=ReviewQueue(site, writer),
-        outgoing=outgoing,
+        outgoing=custodian.outgoing,
         client=client,
         signer=signer,
-        receiving=receiving,
+        receiving=ExchangeDesk(
+            disclosures=custodian.disclosures,
+            emergencies=custodian.emergencies,
+            desk=custodian.desk,
+            enrolments=enrolments,
+            escrow=custodian.escrow,
+            notices=notices,
+            held_grants=held_grants,
+        ),
     )
