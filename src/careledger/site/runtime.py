@@ -92,16 +92,14 @@ def open_site(
     """Open a site's stores and put its parts together; nothing runs yet.
 
     Raises:
-        VaultError: The keystore does not open.
-        StorageFailed: The database does not open.
+        VaultError, StorageFailed: A store does not open.
     """
     # A site that never ran has seen no request, so its memory of nonces is complete from the start.
     seen_since_ms = None if (config.site_root(entry.slug) / "site.db").exists() else 0
     context = _open_context(config, entry, settings, passphrase, ledger)
-    keystore = context.keystore
     url = f"http://{settings.host}:{entry.port}"
     extractor = Extractor(f"{url}/fhir/")
-    link_key = derive(keystore.get(CURSOR_KEY), "page-links", size_bytes=LINK_KEY_BYTES)
+    link_key = derive(context.keystore.get(CURSOR_KEY), "page-links", size_bytes=LINK_KEY_BYTES)
     runtime: SiteRuntime
 
     def cut() -> None:
@@ -116,9 +114,7 @@ def open_site(
         link_key=link_key[:32],  # the index's own half
         cut_backups=cut,
     )
-    store = RecordStore(context)
-    recorder = AuditRecorder(context, writer)
-    issuer = _issuer(context, url)
+    store, recorder, issuer = RecordStore(context), AuditRecorder(context, writer), _issuer(context, url)
     directory = RegistryDirectory(ledger.view)
     sharing = build_sharing(
         context,
