@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,31 +14,25 @@ import pytest
 from careledger.consensus.cometbft import abci_app
 from careledger.consensus.cometbft._wire import engine_pb2 as wire
 from careledger.consensus.cometbft.abci_app import AbciApplication
-from careledger.consensus.cometbft.abci_server import Answer
 from careledger.consensus.cometbft.abci_snapshots import SnapshotRequests
-from careledger.consensus.cometbft.framing import MessageReader
-from careledger.consensus.cometbft.parts import Misbehaviour, NodeParts
+from careledger.consensus.cometbft.parts import Misbehaviour
 from careledger.consensus.cometbft.snapshot_files import KEPT, SnapshotShelf
 from careledger.consensus.workers import VerifierPool
 from careledger.domains.governance.chain.messages import Propose, Vote
 from careledger.domains.governance.chain.types import SetParameters
 from careledger.ledger.application import Application
-from careledger.ledger.meta import TABLES, Position, decode_position
+from careledger.ledger.meta import Position, decode_position
 from careledger.ledger.port import ApplyChunkResult, FinalizeBlockRequest, OfferSnapshotResult
 from careledger.ledger.transaction import Transaction, build_transaction, decode_transaction
-from careledger.ledger.verification import CachingVerifier, SignatureCache, has_valid_signatures
+from careledger.ledger.verification import has_valid_signatures
 from careledger.primitives.codec import decode
-from careledger.primitives.errors import InvariantViolated, Rejected
+from careledger.primitives.errors import InvariantViolated
 from careledger.primitives.signing import public_key_of
 from careledger.sdk.messages import Message
 from careledger.sdk.module import ValidatorUpdate
-from careledger.site.wiring import build_governance, build_modules, witness_keys
-from careledger.state.rebuild import open_tree
-from careledger.state.store import BODIES, WriteBatch
-from careledger.storage.memory_tables import MemoryTables
-from careledger.storage.node_file import NodeFile
+from careledger.state.store import BODIES
+from consensus.cometbft.abci_kit import Listener, Node, Replica, time_of
 from kit.ledgers import (
-    BUCKETS_LOG2,
     CHAIN_ID,
     SEQUENCER_SEED,
     START_MS,
@@ -48,151 +42,6 @@ from kit.ledgers import (
     seed_of,
     signed,
 )
-
-
-class Workers:
-    """Stands for the worker process: counts, and answers in the next turn of the loop."""
-
-    def __init__(self) -> None:
-        self.checked: list[bytes] = []
-
-    def verify(self, transaction: Transaction) -> asyncio.Future[bool]:
-        self.checked.append(transaction.raw)
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[bool] = loop.create_future()
-        loop.call_soon(future.set_result, has_valid_signatures(transaction))
-        return future
-
-
-@dataclass
-class Listener:
-    """Writes down what it is told."""
-
-    applications: list[Application] = field(default_factory=list)
-    refusals: list[tuple[bytes, str]] = field(default_factory=list)
-    accusations: list[Misbehaviour] = field(default_factory=list)
-    blocks: list[tuple[FinalizeBlockRequest, tuple[bytes, ...]]] = field(default_factory=list)
-
-    def opened(self, application: Application) -> None:
-        self.applications.append(application)
-
-    def refused(self, raw: bytes, rejection: Rejected) -> None:
-        self.refusals.append((raw, rejection.code.slug))
-
-    def accused(self, found: Sequence[Misbehaviour]) -> None:
-        self.accusations += found
-
-    def rows(self, request: FinalizeBlockRequest) -> WriteBatch:
-        batch = WriteBatch()
-        batch.put(BODIES, request.height.to_bytes(8, "big"), b"rows of this node")
-        return batch
-
-    def committed(self, request: FinalizeBlockRequest, receipts: tuple[bytes, ...]) -> None:
-        self.blocks.append((request, receipts))
-
-
-@dataclass
-class Replica:
-    """What survives of a node when its process does not."""
-
-    folder: Path
-    tables: MemoryTables = field(default_factory=lambda: MemoryTables(TABLES))
-    nodes: NodeFile = field(default_factory=lambda: NodeFile.in_memory(buckets_log2=BUCKETS_LOG2))
-
-    def parts(self) -> NodeParts:
-        cache = SignatureCache()
-
-        def open_application() -> Application:
-            with self.tables.snapshot() as reader:
-                tree = open_tree(reader, self.nodes)
-            return Application(
-                tables=self.tables,
-                tree=tree,
-                modules=build_modules(),
-                governance=build_governance(),
-                verifier=CachingVerifier(cache),
-            )
-
-        return NodeParts(
-            chain_id=CHAIN_ID,
-            tables=self.tables,
-            nodes=self.nodes,
-            cache=cache,
-            governance=build_governance(),
-            witnesses=witness_keys,
-            open_application=open_application,
-            close=lambda: None,
-        )
-
-
-class Node:
-    """One process's life of a node, asked as the engine asks."""
-
-    def __init__(self, replica: Replica, now_ms: int = START_MS) -> None:
-        self.replica = replica
-        self.now_ms = now_ms
-        self.workers = Workers()
-        self.listener = Listener()
-        self.parts = replica.parts()
-        self.shelf = SnapshotShelf(replica.folder / "snapshots")
-        self.app = AbciApplication(
-            self.parts,
-            workers=self.workers,  # type: ignore[arg-type]  # stands for the pool
-            listener=self.listener,
-            snapshots=SnapshotRequests(self.parts, self.shelf, None),
-            clock_ms=lambda: self.now_ms,
-        )
-        self._handlers = self.app.handlers()
-
-    async def ask(self, **kinds: Any) -> Any:
-        """Ask one request and return the answer's own message."""
-        ((kind, request),) = kinds.items()
-        answer: Answer | asyncio.Future[Answer] = self._handlers[kind](request)
-        raw = answer if isinstance(answer, bytes) else await answer
-        (message,) = MessageReader().feed(raw)
-        response = wire.Response.FromString(message)
-        assert response.WhichOneof("kind") == kind
-        return getattr(response, kind)
-
-    async def begin(self, app_state: bytes | None = None) -> Any:
-        return await self.ask(
-            init_chain=wire.InitChainRequest(
-                time=time_of(START_MS),
-                chain_id=CHAIN_ID,
-                initial_height=1,
-                app_state=app_state or genesis_bytes(),
-            )
-        )
-
-    async def block(self, *txs: bytes, time_ms: int | None = None) -> Any:
-        answer = await self.finalize(*txs, time_ms=time_ms)
-        await self.ask(commit=wire.EmptyRequest())
-        return answer
-
-    async def finalize(self, *txs: bytes, time_ms: int | None = None, **more: Any) -> Any:
-        height = self.position.height + 1
-        time = time_of(time_ms or START_MS + height * 1_000)
-        return await self.ask(
-            finalize_block=wire.FinalizeRequest(txs=txs, height=height, time=time, hash=b"block", **more)
-        )
-
-    async def check(self, raw: bytes) -> str:
-        """Slug of the refusal, or nothing."""
-        result = await self.ask(check_tx=wire.CheckRequest(tx=raw))
-        assert bool(result.code) == bool(result.codespace)
-        return str(result.log)
-
-    @property
-    def position(self) -> Position:
-        return self.app.application.position
-
-    def close(self) -> None:
-        self.app.close()
-
-
-def time_of(time_ms: int, nanos: int = 999_999) -> wire.Time:
-    seconds, rest_ms = divmod(time_ms, 1_000)
-    return wire.Time(seconds=seconds, nanos=rest_ms * 1_000_000 + nanos)
 
 
 def running(folder: Path, act: Callable[[Node], Awaitable[None]], *, is_begun: bool = True) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 
 from careledger.consensus.cometbft._wire import engine_pb2 as wire
@@ -44,16 +44,26 @@ class AbciApplication:
         listener: BlockListener,
         snapshots: SnapshotRequests,
         clock_ms: Callable[[], int],
+        disk: Executor | None = None,
     ) -> None:
+        """Open the application; what an interrupted restoring left behind is removed first.
+
+        Args:
+            parts: the replica.
+            workers: check signatures.
+            listener: goes along with the blocks.
+            snapshots: answers about snapshots.
+            clock_ms: the local clock, for admission.
+            disk: runs what waits for the disk; a thread of its own unless given.
+        """
         self._parts = parts
         self._workers = workers
         self._listener = listener
         self._snapshots = snapshots
         self._clock_ms = clock_ms
-        self._disk = ThreadPoolExecutor(1, thread_name_prefix="ledger-commit")
+        self._disk = disk or ThreadPoolExecutor(1, thread_name_prefix="ledger-commit")
         self._decided: FinalizeBlockRequest | None = None
         self._waiting: dict[bytes, None] = {}
-        # What an interrupted restoring left must go before anything is opened over it.
         discard_restore(parts.tables)
         self._application = parts.open_application()
         if self._application.is_initialised:
