@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench.harness import MEASUREMENTS, machine, report
 
-MODULES = ("bench.ledger", "bench.http_load")
+MODULES = ("bench.ledger", "bench.http_load", "bench.index_growth")
 
 
 def main() -> int:
