@@ -67,11 +67,7 @@ def plan_grants(
         return ()
     named = dict.fromkeys(recipients)
     for rule in permits:
-        named.update(
-            (actor.value, None)
-            for actor in rule.actors
-            if actor.kind == ActorKind.ORGANISATION and "/" not in actor.value
-        )
+        named.update((actor.value, None) for actor in rule.actors if actor.kind == ActorKind.ORGANISATION)
     if not named:
         raise Rejected(RECIPIENT_MISSING)
     barred = frozenset(never)

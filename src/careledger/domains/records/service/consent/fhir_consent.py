@@ -11,7 +11,7 @@ Source: FHIR R4 Consent; IHE ITI PCF, Explicit Consent profiles.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from careledger.domains.records.service.compartments import COMPARTMENTS, Compartment
@@ -64,12 +64,15 @@ class ConsentRefused(FhirError):  # noqa: N818 - what the reader is told
     """A Consent that cannot be enforced as it stands; carries the place and the reason."""
 
 
-def read_consent(consent: JsonObject, *, patient: str) -> Policy:
+def read_consent(
+    consent: JsonObject, *, patient: str, organisations: Mapping[str, str] | None = None
+) -> Policy:
     """Read a Consent of a patient into a policy.
 
     Args:
         consent: the resource, structurally valid.
         patient: reference of the patient it must be of, `Patient/id`.
+        organisations: short names of organisations by their references at this site, `Organization/id`.
 
     Raises:
         ConsentRefused: It is not active, not about sharing records, of another patient, or says something that
@@ -92,7 +95,8 @@ def read_consent(consent: JsonObject, *, patient: str) -> Policy:
     root = consent.get("provision")
     if not isinstance(root, dict):
         raise _refused("required", f"{at}.provision", "there is no base rule")
-    base = _read_rule(root, f"{at}.provision")
+    known = organisations or {}
+    base = _read_rule(root, f"{at}.provision", known)
     nested = _list(root.get("provision"), f"{at}.provision.provision", EXCEPTIONS_MAX)
     exceptions = []
     for index, each in enumerate(nested):
@@ -100,11 +104,11 @@ def read_consent(consent: JsonObject, *, patient: str) -> Policy:
         rule = _object(each, place)
         if "provision" in rule:
             raise _refused("not-supported", f"{place}.provision", "exceptions of exceptions are not enforced")
-        exceptions.append(_read_rule(rule, place))
+        exceptions.append(_read_rule(rule, place, known))
     return Policy(POLICY_VERSION, base, tuple(exceptions))
 
 
-def _read_rule(provision: JsonObject, at: str) -> Rule:
+def _read_rule(provision: JsonObject, at: str, known: Mapping[str, str]) -> Rule:
     for name in provision:
         if name not in _PROVISION:
             raise _refused("not-supported", f"{at}.{printable_name(name)}", "not understood in a provision")
@@ -121,7 +125,7 @@ def _read_rule(provision: JsonObject, at: str) -> Rule:
     data = _read_data(provision.get("data"), f"{at}.data")
     return Rule(
         is_permit=is_permit,
-        actors=_read_actors(provision.get("actor"), f"{at}.actor"),
+        actors=_read_actors(provision.get("actor"), f"{at}.actor", known),
         purposes=_read_codings(provision.get("purpose"), f"{at}.purpose", ACT_REASON),
         from_ms=period[0],
         until_ms=period[1],
@@ -171,7 +175,7 @@ def _read_labels(labels: Json, at: str, *, is_permit: bool) -> tuple[frozenset[C
     return meant, True
 
 
-def _read_actors(actors: Json, at: str) -> tuple[Actor, ...]:
+def _read_actors(actors: Json, at: str, known: Mapping[str, str]) -> tuple[Actor, ...]:
     read = []
     for index, each in enumerate(_list(actors, at)):
         place = f"{at}[{index}]"
@@ -186,17 +190,20 @@ def _read_actors(actors: Json, at: str) -> tuple[Actor, ...]:
                 raise _refused(
                     "not-supported", f"{place}.role", "only recipients of information are enforced"
                 )
-        read.append(_read_actor(_object(actor.get("reference"), f"{place}.reference"), f"{place}.reference"))
+        named = _object(actor.get("reference"), f"{place}.reference")
+        read.append(_read_actor(named, f"{place}.reference", known))
     return tuple(read)
 
 
-def _read_actor(reference: JsonObject, at: str) -> Actor:
+def _read_actor(reference: JsonObject, at: str, known: Mapping[str, str]) -> Actor:
     literal = reference.get("reference")
     if isinstance(literal, str):
         literal = _text(literal, at)
         kind = literal.partition("/")[0]
         if kind == "Organization":
-            return Actor(ActorKind.ORGANISATION, literal)
+            if literal not in known:
+                raise _refused("not-found", at, "an organisation that is no member of the ledger")
+            return Actor(ActorKind.ORGANISATION, known[literal])
         if kind in ("Practitioner", "PractitionerRole"):
             return Actor(ActorKind.PRACTITIONER, literal)
         raise _refused("not-supported", at, "actors are organisations, practitioners and their roles")

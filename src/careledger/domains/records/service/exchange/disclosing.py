@@ -183,7 +183,7 @@ class DisclosureDesk:
         )
         refusal = "no grant to this organisation for this purpose"
         for slot, granted in served.grants.items():
-            if not _is_for(granted, requester, request.purpose):
+            if not _is_for(granted, requester, request.purpose) or request.grant not in (b"", granted.name):
                 continue
             # 5.
             if self._custody.is_stopped(subject.cell, granted.name):

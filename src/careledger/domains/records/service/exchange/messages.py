@@ -72,6 +72,8 @@ class ReadRequest(Wire, frozen=True):
 
     version: int
     cell: bytes
+    grant: bytes
+    """Name of the grant that is meant; empty for whichever permits."""
     purpose: str
     """Code of v3-ActReason."""
     practitioner: str

@@ -61,6 +61,8 @@ class Question:
     """Code of v3-ActReason."""
     reader: Reader
     """Who asks."""
+    grant: bytes = b""
+    """Name of the grant that is meant; empty for whichever permits."""
     roles: tuple[str, ...] = ()
     """`system|code`."""
     patient_id: str | None = None
@@ -161,6 +163,7 @@ class CrossReader:
             own=own,
             custodian=custodian,
             cell=CellID(question.cell),
+            grant=question.grant,
             purpose=question.purpose,
             exchange_id=os.urandom(32),
             seen_height=self._site.view.require_fresh().height,
@@ -199,6 +202,7 @@ class CrossReader:
         request = ReadRequest(
             VERSION,
             reading.cell,
+            question.grant,
             question.purpose,
             question.reader.identifier if question.reader.kind.value == "person" else "",
             question.roles,

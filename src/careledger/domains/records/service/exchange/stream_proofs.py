@@ -44,6 +44,8 @@ class Reading:
     own: Member
     custodian: Member
     cell: CellID
+    grant: bytes
+    """Name of the grant that was asked for; empty for whichever permits."""
     purpose: str
     exchange_id: bytes
     seen_height: int

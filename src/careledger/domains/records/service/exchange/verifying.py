@@ -185,6 +185,7 @@ class ReadVerifier:
             or granted.scope.organisation != reading.own.organisation
             or not purpose_covers(granted.grant.purpose, reading.purpose)
             or not granted.is_in_force(at_ms)
+            or reading.grant not in (b"", granted.name)
         ):
             raise Rejected(
                 PROOF_FAILED, "the grant is for others, for another purpose, or not in force", at="grant"
