@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 import re
 import time
 from collections.abc import Callable
@@ -29,6 +30,8 @@ IN_FLIGHT_MAX: Final = 4_096
 
 _LOG = logging.getLogger(__name__)
 _UUID = re.compile(rb"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_IDS: Final = random.Random(os.urandom(32))  # noqa: S311 - names of requests are no secrets
+"""Seeded by the system once: asking it for every request would give the interpreter lock away each time."""
 _UNROUTED: Final = Safe("unrouted")
 _NONE: Final = Safe("")
 
@@ -82,7 +85,7 @@ def _request_id(scope: Scope) -> str:
             if _UUID.fullmatch(value):
                 return str(value, "ascii").lower()
             break
-    raw = os.urandom(16).hex()
+    raw = f"{_IDS.getrandbits(128):032x}"
     return f"{raw[:8]}-{raw[8:12]}-{raw[12:16]}-{raw[16:20]}-{raw[20:]}"
 
 
