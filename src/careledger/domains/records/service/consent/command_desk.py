@@ -101,6 +101,8 @@ class CommandDesk:
         self._recorder = recorder
         self._shares = shares
         self._opening_key = opening_key
+        self._held: dict[bytes, Batch] = {}
+        """Batches of manifests that wait for their cell's opening; after a restart they go out at once."""
         self._obey: dict[str, _Obey] = {
             commands.STOP: self._stop,
             commands.LIFT: self._lift,
@@ -229,7 +231,7 @@ class CommandDesk:
 
         final, batch = await self._writer.in_transaction(write)
         if batch is not None:
-            self._writer.follow(batch)
+            self._held[subject.cell] = batch
         return encode(CompartmentList(tuple(final)))
 
     # -- openings ------------------------------------------------------------------------------------------
@@ -239,11 +241,13 @@ class CommandDesk:
         before = self._custody.cell_on_ledger(subject.cell)
         earlier = None if before is None else self._custody.served_cell(subject, before.commitment)
         served, is_new = await self._custody.keep_opening(subject, body.opening)
-        if is_new and (earlier is None or earlier.contents.manifests == served.contents.manifests):
-            # Every update of a cell goes along with one batch: of manifests where an epoch ended, else of noise.
-            # Otherwise a revocation could be told from a refresh by what else the custodian commits.
-            message = build_entries_message(self._site, BATCH_RECORDS, [])
-            await self._writer.send(BATCH_RECORDS, message)
+        held = self._held.pop(subject.cell, None)
+        # Every update of a cell goes along with one batch, sent off at this very moment: of manifests where an
+        # epoch ended, else of noise. Otherwise a revocation could be told from a refresh by what else is committed.
+        if held is not None:
+            self._writer.follow(held)
+        elif is_new and (earlier is None or earlier.contents.manifests == served.contents.manifests):
+            await self._writer.send(BATCH_RECORDS, build_entries_message(self._site, BATCH_RECORDS, []))
         return b""
 
     async def _current_opening(self, subject: CellSubject, command: Command) -> bytes:

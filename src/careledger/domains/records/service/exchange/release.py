@@ -16,6 +16,7 @@ from careledger.domains.records.service.compartments import Compartment
 from careledger.domains.records.service.consent.epochs import EpochKeys
 from careledger.domains.records.service.consent.facts import is_psychotherapy_note
 from careledger.domains.records.service.context import SiteContext
+from careledger.domains.records.service.exchange.errors import VIEW_BEHIND
 from careledger.domains.records.service.exchange.messages import (
     ERASED,
     RECORD,
@@ -29,7 +30,7 @@ from careledger.domains.records.service.package import Package, decode_package
 from careledger.domains.records.service.rows import fetch_all
 from careledger.domains.records.service.schema import ENTRY_MANIFEST, ENTRY_RECORD, ENTRY_VOID
 from careledger.domains.records.service.versions import seal_context
-from careledger.primitives.errors import InvariantViolated
+from careledger.primitives.errors import InvariantViolated, Unavailable
 from careledger.primitives.identifiers import CellID, ChainID, Commitment
 from careledger.sdk.context import StateReader
 from careledger.standards.fhir.json_reader import read_resource
@@ -111,6 +112,7 @@ def read_stream(
 
     Raises:
         InvariantViolated: The database and the ledger differ: nothing of it is handed out.
+        Unavailable: VIEW_BEHIND, the epoch's manifest is not on the ledger yet.
     """
     wanted = {commitment: of for of, commitment in visible}
     earlier: dict[bytes, Held] = {}
@@ -130,7 +132,9 @@ def read_stream(
             if entry.kind == ENTRY_MANIFEST:
                 manifest = (entry.sealed or b"", entry.secret or b"")
             current.append(entry)
-    if manifest is None or len(earlier) != len(wanted):
+    if manifest is None:
+        raise Unavailable(VIEW_BEHIND, "an epoch is beginning; try again")
+    if len(earlier) != len(wanted):
         raise InvariantViolated("a stream's manifest and its entries do not agree")
     ordered = [earlier[commitment] for _, commitment in visible]
     for entry in ordered:
