@@ -37,7 +37,9 @@ def generate(target: Path) -> None:
 
 def main() -> int:
     """Run the tool."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--to", type=Path, default=WIRE, metavar="DIR")
     generate(parser.parse_args().to)
     return 0

@@ -285,4 +285,4 @@ if __name__ == "__main__":
         "(ASCII). Printed by running tests/state/test_proofs.py; the roots follow from the plain definition in "
         "tests/state/test_tree.py."
     )
-    print(json.dumps({"note": note, "vectors": computed_vectors()}, indent=1))  # noqa: T201
+    print(json.dumps({"note": note, "vectors": computed_vectors()}, indent=1))

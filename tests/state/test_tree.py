@@ -343,4 +343,4 @@ if __name__ == "__main__":
         "State roots. Pair i of a state: key SHA-256('key i'), value the first (i mod 50) bytes of SHA-256('value i') "
         "written twice. Printed by running tests/state/test_tree.py, which computes them by the plain definition."
     )
-    print(json.dumps({"note": note, "vectors": computed_vectors()}, indent=1))  # noqa: T201
+    print(json.dumps({"note": note, "vectors": computed_vectors()}, indent=1))

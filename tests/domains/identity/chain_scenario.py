@@ -114,4 +114,4 @@ def run() -> str:
 
 
 if __name__ == "__main__":
-    print(run())  # noqa: T201 - what the replay test reads
+    print(run())
