@@ -24,7 +24,7 @@ from careledger.web.edge import Edge, state_of
 from careledger.web.errors import HttpRefused
 from careledger.web.health import Probe, health_routes
 from careledger.web.logs import RequestLog, Safe
-from careledger.web.manifest import DomainFace
+from careledger.web.manifest import DomainFace, Operation
 from careledger.web.metrics import Metrics
 from careledger.web.pages import PageShell, serve_asset
 from careledger.web.problem import CONTENT_TYPE, problem_of
@@ -79,6 +79,7 @@ def build_site(
     clock_ms: Callable[[], int],
     probes: Mapping[str, Probe],
     routes: Sequence[BaseRoute] = (),
+    operations: Sequence[Operation] = (),
     log_to: TextIO | None = None,
     start: Sequence[Step] = (),
     stop: Sequence[Step] = (),
@@ -98,6 +99,7 @@ def build_site(
         clock_ms: current time.
         probes: what must work for the site to be ready, by name.
         routes: further routes of the site, such as pages and authentication.
+        operations: what those routes do, for the API document.
         log_to: where the request log goes; None for none.
         start: run in order before the port opens.
         stop: run in order after the last request was answered.
@@ -113,7 +115,9 @@ def build_site(
         raise ValueError("mounts must be distinct and none of the site's own")
     metrics = Metrics(name)
     shell = PageShell(site=name, title=title, packages={"gateway": "careledger.gateway"})
-    document = build_openapi(title=title, version=software_version, site_url=site_url, faces=faces)
+    document = build_openapi(
+        title=title, version=software_version, site_url=site_url, faces=faces, operations=operations
+    )
     start_face = start_page(shell, title=title, site_url=site_url, faces=faces, probes=probes)
     own: list[BaseRoute] = [
         Route("/", start_face, name="start"),

@@ -63,10 +63,25 @@ SITE_OPERATIONS: Final = (
 )
 
 
-def build_openapi(*, title: str, version: str, site_url: str, faces: Sequence[DomainFace]) -> bytes:
-    """Return the document as JSON."""
+def build_openapi(
+    *,
+    title: str,
+    version: str,
+    site_url: str,
+    faces: Sequence[DomainFace],
+    operations: Sequence[Operation] = (),
+) -> bytes:
+    """Return the document as JSON.
+
+    Args:
+        title: how the site calls itself.
+        version: of the software.
+        site_url: `http://host:port` without a final slash.
+        faces: the domains' manifests.
+        operations: the site's own, beyond those that every site has.
+    """
     paths: dict[str, dict[str, object]] = {}
-    for operation in SITE_OPERATIONS:
+    for operation in (*SITE_OPERATIONS, *operations):
         _add(paths, "", "site", operation)
     for face in faces:
         if face.document:

@@ -172,6 +172,7 @@ async def running_stack(
     shared_history: SharedHistory | None = None,
     settings: RecordsSettings = SETTINGS,
     api_settings: ApiSettings | None = None,
+    smart_configuration: JsonObject | None = None,
     requests_per_s: int = 0,
     slug: str = "hospital-a",
     buckets_log2: int = 8,
@@ -200,6 +201,7 @@ async def running_stack(
             consents=consents,
             proofs=proofs,
             shared_history=shared_history,
+            smart_configuration=smart_configuration,
             requests_per_s=requests_per_s,
             settings=api_settings,
         )

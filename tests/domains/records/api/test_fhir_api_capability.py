@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from careledger.domains.records.api.interactions import OPERATIONS, ROUTES
-from careledger.domains.records.api.routing import Shape
 from careledger.domains.records.api.served_types import SERVED_TYPES
 from careledger.standards.fhir.structure import resource_types
 from careledger.standards.fhir.validate import validate_resource
-from domains.records.api.fhir_kit import Caller, FhirStack, code_of
+from domains.records.api.fhir_kit import Caller, FhirStack, code_of, running_stack
 from domains.records.api.minimal_resources import build_minimal
 from kit import samples
 
@@ -76,7 +76,7 @@ def test_every_route_and_operation_is_claimed(statement: Statement) -> None:
     routed = {
         route.interaction
         for route in ROUTES
-        if route.shape not in (Shape.SYSTEM, Shape.SYSTEM_SEARCH, Shape.SYSTEM_HISTORY, Shape.METADATA)
+        if route.shape.value.startswith("/fhir/{type}") or "Patient" in route.shape.value
     }
     assert claimed == routed
     operations = {
@@ -215,3 +215,24 @@ def test_what_is_not_claimed_is_refused(
             assert (await caller.get(name)).status_code == 404
 
     runner.run(act())
+
+
+def test_smart_is_claimed_where_it_is_offered(
+    tmp_path: Path, runner: asyncio.Runner, stack: FhirStack
+) -> None:
+    async def without() -> None:
+        caller = stack.caller()
+        assert (await caller.get(".well-known/smart-configuration")).status_code == 404
+        assert '"code":"OAuth"' in (await caller.get("metadata")).text
+
+    async def offered() -> None:
+        async with running_stack(tmp_path, smart_configuration={"token_endpoint": "x"}) as other:
+            caller = other.caller()
+            caller.token = ""
+            answer = await caller.get(".well-known/smart-configuration")
+            assert answer.json() == {"token_endpoint": "x"}
+            assert answer.headers["content-type"] == "application/json"
+            assert '"code":"SMART-on-FHIR"' in (await caller.get("metadata")).text
+
+    runner.run(without())
+    asyncio.run(offered())

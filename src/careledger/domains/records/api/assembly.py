@@ -22,6 +22,7 @@ from careledger.domains.records.api.trail import AuditTrail
 from careledger.domains.records.service.audit import AuditRecorder
 from careledger.domains.records.service.context import SiteContext
 from careledger.domains.records.service.store import RecordStore
+from careledger.standards.fhir.json_types import JsonObject
 from careledger.standards.fhir.search.extract import Extractor
 from careledger.web.manifest import DomainFace
 from careledger.web.rates import RateLimiter
@@ -51,6 +52,7 @@ def build_records_face(
     consents: ConsentPolicy | None = None,
     proofs: ProofSource | None = None,
     shared_history: SharedHistory | None = None,
+    smart_configuration: JsonObject | None = None,
     requests_per_s: int = 0,
     settings: ApiSettings | None = None,
     clock_ms: Callable[[], int] | None = None,
@@ -71,6 +73,7 @@ def build_records_face(
         consents: what patients decided; none by default.
         proofs: makes evidence; without it there is no `$proof`.
         shared_history: asks other organisations; without it there is no `$shared-history`.
+        smart_configuration: what the site's token endpoint offers; None where it has none.
         requests_per_s: allowed to one client; 0 for no limit.
         settings: limits and defaults.
         clock_ms: current time; the site's by default.
@@ -95,6 +98,7 @@ def build_records_face(
         table=TABLE,
         proofs=proofs,
         shared_history=shared_history,
+        smart_configuration=smart_configuration,
         settings=settings or ApiSettings(),
     )
     face = DomainFace(

@@ -13,12 +13,14 @@ from careledger.domains.records.api.interaction import FhirAnswer, FhirRequest
 from careledger.domains.records.api.routing import Operation, Route, Shape
 from careledger.domains.records.api.served_types import SERVED_TYPES, WRITABLE_TYPES
 from careledger.domains.records.api.site import FhirSite
+from careledger.primitives.errors import Rejected
 from careledger.primitives.timestamps import format_instant
 from careledger.standards.fhir.json_types import JsonObject
 from careledger.standards.fhir.json_writer import write_json
 from careledger.standards.fhir.search.definitions import Kind
 from careledger.standards.fhir.search.parameters import parameters
 from careledger.standards.fhir.structure import FHIR_VERSION
+from careledger.web.errors import ROUTE_UNKNOWN
 
 _WRITES: Final = frozenset({"create", "update", "patch", "delete"})
 _TYPE_SHAPES: Final = frozenset(
@@ -122,6 +124,13 @@ def _resource(routes: tuple[Route, ...], operations: list[Operation], resource_t
     return described
 
 
+def _service(site: FhirSite) -> JsonObject:
+    """Return how a client gets a token: by SMART where the site has an endpoint for it."""
+    code = "OAuth" if site.smart_configuration is None else "SMART-on-FHIR"
+    system = "http://terminology.hl7.org/CodeSystem/restful-security-service"
+    return {"coding": [{"system": system, "code": code}]}
+
+
 def build_statement(site: FhirSite, *, built_ms: int) -> JsonObject:
     """Return the CapabilityStatement of a site.
 
@@ -142,16 +151,7 @@ def build_statement(site: FhirSite, *, built_ms: int) -> JsonObject:
         "documentation": "JSON only. Bytes are kept as submitted; what is served differs in id, meta and links alone.",
         "security": {
             "cors": False,
-            "service": [
-                {
-                    "coding": [
-                        {
-                            "system": "http://terminology.hl7.org/CodeSystem/restful-security-service",
-                            "code": "OAuth",
-                        }
-                    ]
-                }
-            ],
+            "service": [_service(site)],
             "description": _SECURITY,
         },
         "resource": [_resource(routes, operations, name) for name in sorted(SERVED_TYPES)],
@@ -179,3 +179,13 @@ async def show(site: FhirSite, request: FhirRequest) -> FhirAnswer:
     if not site.statement:
         site.statement = write_json(build_statement(site, built_ms=site.clock_ms()))
     return FhirAnswer(status=200, body=site.statement)
+
+
+async def show_smart(site: FhirSite, request: FhirRequest) -> FhirAnswer:
+    """Answer `GET .well-known/smart-configuration`, where the site has a token endpoint."""
+    del request
+    if site.smart_configuration is None:
+        raise Rejected(ROUTE_UNKNOWN)
+    return FhirAnswer(
+        status=200, body=write_json(site.smart_configuration), content_type=b"application/json", is_final=True
+    )

@@ -31,6 +31,7 @@ ROUTES: Final = (
         handler=capability.show,
         needs_token=False,
     ),
+    Route(shape=Shape.SMART, method="GET", interaction="", handler=capability.show_smart, needs_token=False),
     Route(shape=Shape.SYSTEM, method="GET", interaction="search-system", handler=searching.search),
     Route(shape=Shape.SYSTEM, method="POST", interaction="batch", handler=bundles.process, takes_body=True),
     Route(

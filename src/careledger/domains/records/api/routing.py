@@ -33,6 +33,7 @@ class Shape(Enum):
 
     SYSTEM = "/fhir"
     METADATA = "/fhir/metadata"
+    SMART = "/fhir/.well-known/smart-configuration"
     SYSTEM_HISTORY = "/fhir/_history"
     SYSTEM_SEARCH = "/fhir/_search"
     SYSTEM_OPERATION = "/fhir/${operation}"
@@ -153,6 +154,8 @@ def _parse_system(parts: list[str]) -> Address:
             return Address(shape)
         if _OPERATION.fullmatch(parts[0]):
             return Address(Shape.SYSTEM_OPERATION, operation=parts[0])
+    elif parts == [".well-known", "smart-configuration"]:
+        return Address(Shape.SMART)
     raise Rejected(ROUTE_UNKNOWN)
 
 

@@ -20,6 +20,7 @@ from careledger.domains.records.api.searches import SearchReader
 from careledger.domains.records.service.changes import Change, Condition, WriteResult
 from careledger.domains.records.service.store import RecordStore
 from careledger.standards.fhir.json_reader import Limits
+from careledger.standards.fhir.json_types import JsonObject
 from careledger.standards.fhir.search.extract import Extractor
 from careledger.web.rates import RateLimiter
 from careledger.web.tokens import TokenVerifier
@@ -83,6 +84,8 @@ class FhirSite:
     """Routes and operations; the same for all sites."""
     proofs: ProofSource | None = None
     shared_history: SharedHistory | None = None
+    smart_configuration: JsonObject | None = None
+    """What `.well-known/smart-configuration` says; None where there is no token endpoint."""
     settings: ApiSettings = field(default_factory=ApiSettings)
     statement: bytes = b""
     """The CapabilityStatement, once it was asked for."""
