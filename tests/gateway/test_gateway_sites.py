@@ -18,7 +18,10 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
 
+from careledger.domains.records.api.interactions import ROUTES
+from careledger.domains.records.api.reference import list_operations
 from careledger.gateway.application import SiteApp, build_site
+from careledger.gateway.reference import render_routes
 from careledger.gateway.serving import HEAD_BYTES_MAX, RunningSites, serve_sites
 from careledger.primitives.errors import Rejected
 from careledger.web.errors import TOKEN_MISSING
@@ -222,6 +225,30 @@ def test_the_document_names_every_operation() -> None:
                 assert get(site(), path).status_code == 200, path
     names = [one["operationId"] for methods in document["paths"].values() for one in methods.values()]
     assert len(names) == len(set(names))
+
+
+def test_the_reference_of_routes_names_every_operation_and_every_fhir_route() -> None:
+    made = DomainFace(
+        name="made",
+        mount="made",
+        app=Face(),
+        text="Made up.",
+        operations=(Operation(method="GET", path="/a|b", name="x", text="X."),),
+    )
+    fhir = DomainFace(name="records", mount="fhir", app=Face(), text="Records.", reference=list_operations())
+    text = render_routes([made, fhir])
+    assert text.index("`/fhir`") < text.index("`/made`")
+    assert "| GET | `/made/a\\|b` | X. | yes |" in text
+    assert "| GET | `/livez` | Whether the process runs. | public |" in text
+    assert "| POST | `/auth/token` |" in text
+    for route in ROUTES:
+        assert f"| {route.method} | `{route.shape.value}` |" in text
+    for line in (
+        "| GET | `/fhir/{type}/{id}/_history/{version}/$submitted` |",
+        "| POST | `/fhir/Patient/$match` |",
+        "| GET | `/fhir/metadata` | What the site offers (CapabilityStatement). | public |",
+    ):
+        assert line in text
 
 
 def test_two_faces_cannot_have_one_address() -> None:

@@ -61,6 +61,8 @@ class DomainFace:
     """One sentence for the start page and the API document."""
     operations: tuple[Operation, ...] = ()
     """Empty for a face that describes itself otherwise, as FHIR does."""
+    reference: tuple[Operation, ...] = ()
+    """The same for the reference of routes, where `operations` is empty."""
     document: str = ""
     """Address below the mount of the face's own description, such as `metadata`; or empty."""
     close: Callable[[], None] = lambda: None

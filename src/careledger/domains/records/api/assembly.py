@@ -15,6 +15,7 @@ from careledger.domains.records.api.ports import (
     ProofSource,
     SharedHistory,
 )
+from careledger.domains.records.api.reference import list_operations
 from careledger.domains.records.api.routing import MOUNT
 from careledger.domains.records.api.searches import SearchReader
 from careledger.domains.records.api.site import ApiSettings, FhirSite, Writer
@@ -106,6 +107,7 @@ def build_records_face(
         mount=MOUNT,
         app=FhirApplication(site),
         text="Health records as FHIR R4, with proof of what was kept.",
+        reference=list_operations(),
         document="metadata",
         close=site.close,
     )
@@ -124,5 +126,6 @@ def _face_of(site: FhirSite) -> DomainFace:
         mount=MOUNT,
         app=FhirApplication(site),
         text="Health records as FHIR R4, with proof of what was kept.",
+        reference=list_operations(),
         document="metadata",
     )
