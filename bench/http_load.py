@@ -110,7 +110,9 @@ def build_request(method: str, path: str, token: str, body: bytes = b"") -> byte
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
-async def load(port: int, clients: int, next_request: Callable[[], bytes | None], *, keep: bool = False) -> Tally:
+async def load(
+    port: int, clients: int, next_request: Callable[[], bytes | None], *, keep: bool = False
+) -> Tally:
     """Load with so many connections until there is no next request."""
     tally = Tally()
     loop = asyncio.get_running_loop()
