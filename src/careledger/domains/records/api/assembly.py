@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from careledger.domains.records.api.access import AccessPolicy
@@ -56,7 +55,6 @@ def build_records_face(
     smart_configuration: JsonObject | None = None,
     requests_per_s: int = 0,
     settings: ApiSettings | None = None,
-    clock_ms: Callable[[], int] | None = None,
 ) -> RecordsFace:
     """Build the FHIR face of a site.
 
@@ -77,7 +75,6 @@ def build_records_face(
         smart_configuration: what the site's token endpoint offers; None where it has none.
         requests_per_s: allowed to one client; 0 for no limit.
         settings: limits and defaults.
-        clock_ms: current time; the site's by default.
     """
     base_url, clock = f"{site_url}/{MOUNT}", clock_ms or context.clock_ms
     site = FhirSite(
@@ -90,11 +87,11 @@ def build_records_face(
             context.database, link_key=link_key, own_base=f"{base_url}/", extractor=extractor
         ),
         extractor=extractor,
-        policy=AccessPolicy(consents or NoConsents(), own_base=f"{base_url}/", clock_ms=clock),
+        policy=AccessPolicy(consents or NoConsents(), own_base=f"{base_url}/", clock_ms=context.clock_ms),
         verifier=verifier,
         trail=_trail_of(recorder, store, context),
-        limiter=RateLimiter(requests_per_s, clock_ms=clock),
-        clock_ms=clock,
+        limiter=RateLimiter(requests_per_s, clock_ms=context.clock_ms),
+        clock_ms=context.clock_ms,
         software_version=software_version,
         table=TABLE,
         proofs=proofs,
