@@ -3,24 +3,50 @@
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from careledger.cli.exits import Exit
 from careledger.cli.main import main
+from careledger.consensus.cometbft.header import (
+    BlockId,
+    Commit,
+    Header,
+    SignedHeader,
+    Validator,
+    Vote,
+    VoteFlag,
+    header_hash,
+    ordered,
+    validators_hash,
+    vote_sign_bytes,
+)
+from careledger.consensus.cometbft.light import build_checkpoint
 from careledger.domains.records.chain.messages import CommitRecords
 from careledger.domains.records.service.compartments import Compartment
 from careledger.domains.records.service.package import Method, Package, build_leaf, encode_package, new_salts
 from careledger.ledger.checkpoint import Checkpoint, SignedCheckpoint, cosign, sign_checkpoint
 from careledger.ledger.evidence import Disclosure, DocumentForm, write_evidence
+from careledger.ledger.evidence_check import verify_evidence
 from careledger.ledger.evidence_making import EvidenceMaker
 from careledger.ledger.genesis import read_genesis
-from careledger.ledger.trust import trust_of_genesis, write_trust
+from careledger.ledger.trust import TrustInvalid, build_trust, trust_of_genesis, write_trust
 from careledger.ledger.view import LedgerView
 from careledger.primitives.codec import encode
 from careledger.primitives.hashing import sha256
 from careledger.primitives.identifiers import Tag
+from careledger.primitives.signing import public_key_of, sign
 from careledger.vault.leaves import LeafField, leaf_commitment, open_fields
-from kit.ledgers import CHAIN_ID, SEQUENCER_SEED, START_MS, WITNESS_SEED, TestLedger, genesis_bytes, signed
+from kit.ledgers import (
+    CHAIN_ID,
+    SEQUENCER_SEED,
+    START_MS,
+    WITNESS_SEED,
+    TestLedger,
+    commit_access,
+    genesis_bytes,
+    signed,
+)
 
 SERVED = b'{"resourceType":"Observation","id":"8d0c","status":"final"}'
 
@@ -171,3 +197,77 @@ def test_a_document_is_not_extracted_over_another_nor_where_there_is_none(
     other = tmp_path / "other"
     code, _, _ = run(folder, "absent.json", "--trust", "trust.json", "--extract", str(other), capsys=capsys)
     assert (code, other.exists()) == (Exit.UNUSABLE, False)
+
+
+# -- A ledger that validators decide ---------------------------------------------------------------------
+
+SEEDS = [sha256(bytes([200 + number])) for number in range(4)]
+
+
+def decided_note(ledger: TestLedger, signing: int) -> str:
+    """A checkpoint with the votes of so many of four validators."""
+    position = ledger.application.position
+    validators = ordered(Validator(public_key_of(seed), 1) for seed in SEEDS)
+    seeds = {public_key_of(seed): seed for seed in SEEDS[:signing]}
+    header = Header(
+        version_block=11,
+        version_app=1,
+        chain_id=CHAIN_ID,
+        height=position.height + 1,
+        time_s=START_MS // 1_000 + 5,
+        time_ns=0,
+        last_block_id=BlockId(bytes(32), 1, bytes(32)),
+        last_commit_hash=bytes(32),
+        data_hash=bytes(32),
+        validators_hash=validators_hash(validators),
+        next_validators_hash=validators_hash(validators),
+        consensus_hash=bytes(32),
+        app_hash=position.app_hash,
+        last_results_hash=b"",
+        evidence_hash=b"",
+        proposer=validators[0].address,
+    )
+    commit = Commit(header.height, 0, BlockId(header_hash(header), 1, bytes(32)), ())
+    votes = []
+    for each in validators:
+        seed = seeds.get(each.public_key)
+        flag = VoteFlag.COMMIT if seed else VoteFlag.ABSENT
+        vote = Vote(int(flag), each.address if seed else b"", header.time_s, 7, b"")
+        signature = sign(seed, vote_sign_bytes(CHAIN_ID, commit, vote)) if seed else b""
+        votes.append(msgspec.structs.replace(vote, signature=signature))
+    signed_header = SignedHeader(header, msgspec.structs.replace(commit, votes=tuple(votes)))
+    frontier = position.frontier
+    return build_checkpoint(size=frontier.size, root=frontier.root(), signed=signed_header, changes=()).note()
+
+
+@pytest.mark.parametrize(("signing", "code"), [(3, Exit.OK), (2, Exit.FAILED)])
+def test_validators_vouch_with_more_than_two_thirds(
+    tmp_path: Path, signing: int, code: Exit, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ledger = TestLedger()
+    ledger.block(signed(commit_access("hospital-a", 1), "hospital-a"))
+    trust = build_trust(
+        chain_id=CHAIN_ID,
+        validators=[(public_key_of(seed), 1) for seed in SEEDS],
+        witnesses=[],
+        quorum=0,
+        buckets_log2=8,
+    )
+    view = LedgerView(ledger.tables, ledger.nodes, clock_ms=lambda: START_MS, wait=lambda: None)
+    maker = EvidenceMaker(view, trust, decided_note(ledger, 4))
+    evidence = maker.access(1, commit_access("hospital-a", 1).tags)
+    inner = msgspec.structs.replace(evidence.proof.evidence, root=decided_note(ledger, signing).encode())
+    evidence = msgspec.structs.replace(
+        evidence, proof=msgspec.structs.replace(evidence.proof, evidence=inner)
+    )
+    (tmp_path / "evidence.json").write_bytes(write_evidence(evidence))
+    (tmp_path / "trust.json").write_bytes(write_trust(trust))
+    found, text, _ = run(tmp_path, "evidence.json", "--trust", "trust.json", capsys=capsys)
+    assert found == code
+    if code is Exit.OK:
+        assert "3 validators of test-chain, with more than two thirds of the votes" in text
+        assert "a third of the validators" in text
+    else:
+        assert "3. FAILED" in text
+    with pytest.raises(TrustInvalid, match="authenticator"):
+        verify_evidence(evidence, trust)

@@ -23,6 +23,7 @@ TRUST = Trust(
     chain_id=CHAIN_ID,
     engine="solo",
     sequencer=public_key_of(SEQUENCER_SEED),
+    validators=(),
     witnesses=(PinnedWitness("regulator", public_key_of(WITNESS_SEED)),),
     quorum=1,
     buckets_log2=8,
@@ -47,6 +48,13 @@ def changed(**changes: Any) -> bytes:
         b"",
         b"[]",
         b"7",
+        changed(engine="cometbft"),
+        changed(validators={"00" * 32: 1}),
+        changed(engine="cometbft", sequencer="", validators={}),
+        changed(engine="cometbft", sequencer="", validators={"00": 1}),
+        changed(engine="cometbft", sequencer="", validators={"00" * 32: 0}),
+        changed(engine="cometbft", sequencer="", validators={"00" * 32: "1"}),
+        changed(engine="cometbft", sequencer="", validators=["00" * 32]),
         b"\xff",
         b"[" * 50_000,
         b" " * 70_000,
@@ -84,18 +92,35 @@ def test_one_key_is_never_counted_as_two_witnesses(witnesses: tuple[PinnedWitnes
         check_trust(msgspec.structs.replace(TRUST, witnesses=witnesses))
 
 
+ONE = {"public_key": bytes(32), "power": 1}
+
+
+def test_several_validators_decide_together() -> None:
+    validators = [{"public_key": bytes([number]) * 32, "power": number} for number in (3, 1, 2)]
+    state = {"validators": validators, "witnesses": [], "witness_quorum": 0}
+    document = GenesisDocument("some-chain", 0, 8, (ModuleGenesis("governance", 1, state),), {})
+    trust = trust_of_genesis(document)
+    assert (trust.engine, trust.sequencer) == ("cometbft", b"")
+    assert [one.power for one in trust.validators] == [1, 2, 3]
+    assert read_trust(write_trust(trust)) == trust
+    with pytest.raises(TrustInvalid, match="authenticator"):
+        trust.solo_authenticator()
+
+
 @pytest.mark.parametrize(
     "state",
     [
         None,
         {"validators": [], "witnesses": [], "witness_quorum": 0},
-        {"validators": [{"public_key": bytes(32)}] * 2, "witnesses": [], "witness_quorum": 0},
+        {"validators": [{"public_key": bytes(32), "power": 1}] * 2, "witnesses": [], "witness_quorum": 0},
+        {"validators": [{"public_key": bytes(32)}], "witnesses": [], "witness_quorum": 0},
         {"validators": [{}], "witnesses": [], "witness_quorum": 0},
-        {"validators": [{"public_key": bytes(32)}], "witnesses": [{"name": "x"}], "witness_quorum": 0},
-        {"validators": [{"public_key": bytes(32)}], "witnesses": [], "witness_quorum": 1},
+        {"validators": [ONE], "witnesses": [{"name": "x"}], "witness_quorum": 0},
+        {"validators": [ONE], "witnesses": [], "witness_quorum": 1},
+        {"validators": [ONE], "witnesses": [], "witness_quorum": "0"},
     ],
 )
-def test_a_genesis_without_one_sequencer_names_no_anchors(state: object) -> None:
+def test_a_genesis_that_is_not_whole_names_no_anchors(state: object) -> None:
     modules = (ModuleGenesis("governance", 1, state),) if state is not None else ()
     with pytest.raises(TrustInvalid):
         trust_of_genesis(GenesisDocument("some-chain", 0, 8, modules, {}))

@@ -15,7 +15,7 @@ from careledger.cli.exits import Exit
 from careledger.cli.failures import Refused
 from careledger.cli.local import write_new
 from careledger.cli.output import show_json, show_lines, show_table
-from careledger.cli.verify import choose_trust, show_failure, show_verdict
+from careledger.cli.verify import authenticator_of, choose_trust, show_failure, show_verdict
 
 app = typer.Typer(help="Records at a running site, over its FHIR routes.")
 
@@ -191,7 +191,7 @@ def verify(
         write_new(out, raw)
     pinned, warnings = choose_trust(evidence, trust, first_use=first_use)
     try:
-        verdict = verify_evidence(evidence, pinned)
+        verdict = verify_evidence(evidence, pinned, authenticator_of(pinned))
     except EvidenceFailed as failed:
         show_failure(failed, warnings, as_json=as_json)
         raise typer.Exit(Exit.FAILED) from None

@@ -16,6 +16,7 @@ from careledger.cli.output import show_json, show_lines
 if TYPE_CHECKING:
     from careledger.ledger.evidence import Evidence
     from careledger.ledger.evidence_check import EvidenceFailed, Verdict
+    from careledger.ledger.light import Authenticator
     from careledger.ledger.trust import Trust
 
 FIRST_USE_WARNING = (
@@ -62,7 +63,7 @@ def verify(
         evidence = read_evidence(opened.read(FILE_BYTES_MAX + 1))
     pinned, warnings = choose_trust(evidence, trust, first_use=first_use, store=trust_store)
     try:
-        verdict = verify_evidence(evidence, pinned)
+        verdict = verify_evidence(evidence, pinned, authenticator_of(pinned))
     except EvidenceFailed as failed:
         show_failure(failed, warnings, as_json=as_json)
         raise typer.Exit(Exit.FAILED) from None
@@ -120,6 +121,23 @@ def read_trust_file(path: Path) -> Trust:
         return trust_of_genesis(read_genesis(raw))
     except ValueError as error:
         raise Refused(f"{path} is neither a genesis nor a trust document: {error}") from None
+
+
+def authenticator_of(trust: Trust) -> Authenticator | None:
+    """What checks the votes of a ledger's validators; None where a sequencer signs."""
+    from careledger.ledger.trust import ENGINE_SOLO
+
+    if trust.engine == ENGINE_SOLO:
+        return None
+    from careledger.consensus.cometbft.header import Validator
+    from careledger.consensus.cometbft.light import CometAuthenticator
+
+    return CometAuthenticator(
+        chain_id=trust.chain_id,
+        validators=tuple(Validator(one.public_key, one.power) for one in trust.validators),
+        witnesses=trust.witness_keys,
+        quorum=trust.quorum,
+    )
 
 
 def show_failure(failed: EvidenceFailed, warnings: list[str], *, as_json: bool) -> None:

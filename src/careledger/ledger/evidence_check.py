@@ -29,7 +29,14 @@ from careledger.ledger.evidence import (
 )
 from careledger.ledger.evidence_documents import DisclosedRecord, DisclosureInvalid, verify_disclosure
 from careledger.ledger.history import HistoryLeaf
-from careledger.ledger.light import EvidenceInvalid, LeafProof, TrustedRoot, is_newest_leaf, verify_leaf
+from careledger.ledger.light import (
+    Authenticator,
+    EvidenceInvalid,
+    LeafProof,
+    TrustedRoot,
+    is_newest_leaf,
+    verify_leaf,
+)
 from careledger.ledger.receipt import Receipt, receipt_leaf
 from careledger.ledger.transaction import Content, decode_transaction
 from careledger.ledger.trust import Trust
@@ -67,7 +74,7 @@ class Step(IntEnum):
 STEP_TITLES: Final = {
     Step.FILE: "the file is whole, and what can be read in it is what is checked",
     Step.LEDGER: "it is about the ledger that you trust",
-    Step.CHECKPOINT: "its checkpoint is signed by the sequencer and by enough witnesses that you trust",
+    Step.CHECKPOINT: "its checkpoint is signed by those who decide there, and by enough witnesses that you trust",
     Step.HISTORY: "its block stands in the history that was signed",
     Step.PROOF: "the proof leads from the ledger's content to that block",
     Step.CLAIM: "what is proved is what is claimed",
@@ -106,6 +113,8 @@ class Verdict:
     """What a piece of evidence shows, all of it checked."""
 
     evidence: Evidence
+    trust: Trust
+    """The anchors that it was checked against."""
     trusted: TrustedRoot
     """The signed history root."""
     cosigned_s: dict[str, int]
@@ -125,12 +134,16 @@ class Verdict:
     warnings: tuple[str, ...] = field(default=())
 
 
-def verify_evidence(evidence: Evidence, trust: Trust) -> Verdict:
+def verify_evidence(evidence: Evidence, trust: Trust, authenticator: Authenticator | None = None) -> Verdict:
     """Check evidence that was read by `read_evidence` against anchors that the caller trusts.
+
+    Without an authenticator, that of the embedded engine is made from the anchors; where validators decide, the
+    caller hands in their engine's, made from the same anchors.
 
     1. The file is whole and says the same in all its parts (made by `read_evidence`).
     2. The ledger is the trusted one.
-    3. The checkpoint is signed by the sequencer and cosigned by a quorum of trusted witnesses.
+    3. The checkpoint is signed by the sequencer, or decided by the validators, and cosigned by a quorum of
+       trusted witnesses.
     4. The history leaf stands in the checkpoint's history.
     5. The state value, or the receipt, leads to that leaf.
     6. The claim, by keys derived from it here, is what the proof is about.
@@ -140,14 +153,16 @@ def verify_evidence(evidence: Evidence, trust: Trust) -> Verdict:
 
     Raises:
         EvidenceFailed: Names the first step that failed.
+        TrustInvalid: Validators decide, and no authenticator was given.
     """
+    decide = authenticator or trust.solo_authenticator()
     check = _Check()
     check.passed.append(Step.FILE)
     # 2
     check.make(Step.LEDGER, lambda: _check_ledger(evidence, trust))
     # 3
     root = root_of(evidence)
-    trusted = check.make(Step.CHECKPOINT, lambda: trust.authenticator().authenticate(root))
+    trusted = check.make(Step.CHECKPOINT, lambda: decide.authenticate(root))
     # 4
     proof = evidence.proof
     leaf = check.make(Step.HISTORY, lambda: verify_leaf(proof.evidence.leaf, trusted))
@@ -173,6 +188,7 @@ def verify_evidence(evidence: Evidence, trust: Trust) -> Verdict:
         record = check.make(Step.DOCUMENT, lambda: _check_disclosure(evidence))
     return Verdict(
         evidence=evidence,
+        trust=trust,
         trusted=trusted,
         cosigned_s=_cosigned_s(root, trust),
         leaf=leaf,

@@ -20,27 +20,44 @@ from careledger.ledger.evidence import (
     ValueClaim,
 )
 from careledger.ledger.evidence_check import access_key, cell_key, record_key, verify_evidence
-from careledger.ledger.light import LeafProof
+from careledger.ledger.light import Authenticator, LeafProof, TrustedRoot
 from careledger.ledger.meta import LEAF_INDEX, height_key
 from careledger.ledger.receipt import Receipt
-from careledger.ledger.trust import Trust
+from careledger.ledger.trust import ENGINE_SOLO, Trust
 from careledger.ledger.view import LedgerView, decode_bodies
 from careledger.primitives.codec import decode
 from careledger.primitives.errors import Rejected
 from careledger.state.store import BODIES
 
 
+class _OwnNote:
+    """Takes this installation's own note at its word; everything below its root is still checked."""
+
+    def authenticate(self, raw: bytes) -> TrustedRoot:
+        statement = parse_note(raw.decode()).checkpoint
+        return TrustedRoot(
+            statement.chain_id, statement.size, statement.root, statement.height, statement.time_ms, ()
+        )
+
+
 class EvidenceMaker:
     """Makes evidence under one signed note."""
 
-    def __init__(self, view: LedgerView, trust: Trust, note: str) -> None:
+    def __init__(
+        self, view: LedgerView, trust: Trust, note: str, authenticator: Authenticator | None = None
+    ) -> None:
         """Take the note whose history everything is proved in.
+
+        Without an authenticator, votes of validators on the note are taken for granted here: it came from this
+        installation's own ledger, and whoever verifies the evidence checks them.
 
         Raises:
             CheckpointInvalid: The note is none.
         """
         self._view = view
         self._trust = trust
+        is_solo = trust.engine == ENGINE_SOLO
+        self._authenticator = authenticator or (trust.solo_authenticator() if is_solo else _OwnNote())
         self._root = note.encode()
         self._size = parse_note(note).checkpoint.size
 
@@ -117,5 +134,5 @@ class EvidenceMaker:
         disclosure: Disclosure | None = None,
     ) -> Evidence:
         evidence = Evidence(1, self._trust, claim, proof, disclosure)
-        verify_evidence(evidence, self._trust)
+        verify_evidence(evidence, self._trust, self._authenticator)
         return evidence

@@ -12,6 +12,7 @@ from typing import Final
 from careledger.ledger.evidence import AccessClaim, CellClaim, DocumentForm, ReceiptClaim, RecordClaim
 from careledger.ledger.evidence_check import Verdict, age_s
 from careledger.ledger.evidence_documents import METHODS, DisclosedRecord
+from careledger.ledger.trust import ENGINE_SOLO
 from careledger.primitives.errors import find_code
 from careledger.primitives.timestamps import SECOND_MS, format_instant
 
@@ -109,13 +110,19 @@ def _disclosed(verdict: Verdict, record: DisclosedRecord) -> list[str]:
 
 def _vouched(verdict: Verdict) -> list[str]:
     chain_id = verdict.trusted.chain_id
-    lines = [f"The sequencer of {chain_id} signed the checkpoint."]
+    if verdict.trust.engine == ENGINE_SOLO:
+        lines = [f"The sequencer of {chain_id} signed the checkpoint."]
+    else:
+        voters = [name for name in verdict.trusted.vouchers if name not in verdict.cosigned_s]
+        names = ", ".join(voters)
+        share = "more than two thirds of the votes"
+        lines = [f"{len(voters)} validators of {chain_id}, with {share}, decided the checkpoint: {names}."]
     lines += [
         f"The witness {name} cosigned it at {format_instant(time_s * SECOND_MS)}, by its own clock."
         for name, time_s in sorted(verdict.cosigned_s.items())
     ]
     if not verdict.cosigned_s:
-        lines.append("No witness cosigned it: the sequencer is trusted alone.")
+        lines.append("No witness cosigned it.")
     return lines
 
 
@@ -164,6 +171,8 @@ def _not_proved(verdict: Verdict) -> list[str]:
         lines.append("What the key and the value mean.")
     if not isinstance(claim, ReceiptClaim):
         lines.append(f"Anything that happened after {_as_of(verdict)}.")
-    if not verdict.cosigned_s:
+    if not verdict.cosigned_s and verdict.trust.engine == ENGINE_SOLO:
         lines.append("That the sequencer shows everybody the same history: that is what witnesses are for.")
+    elif not verdict.cosigned_s:
+        lines.append("That a third of the validators did not act together against the others.")
     return lines

@@ -2,12 +2,14 @@
 
 A trust document is never taken from what is being verified. It comes from the network's genesis, from somebody
 the verifier trusts, or from an earlier first use; how it is kept is the caller's business. Reading and writing
-are pure. Only the embedded engine's anchors are known here; a document of another engine is refused.
+are pure. How validators' votes are checked belongs to their engine; only the embedded engine's authenticator is
+made here.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any, Final
 
 from careledger.ledger.genesis import GenesisDocument
@@ -18,8 +20,12 @@ from careledger.primitives.signing import PUBLIC_KEY_BYTES
 
 FORMAT: Final = "careledger-trust/1"
 ENGINE_SOLO: Final = "solo"
+"""One sequencer signs checkpoints."""
+ENGINE_COMETBFT: Final = "cometbft"
+"""More than two thirds of the validators decide them."""
 TRUST_BYTES_MAX: Final = 64 * 1024
 WITNESSES_MAX: Final = 64
+VALIDATORS_MAX: Final = 200
 _BUCKETS_LOG2_RANGE: Final = range(4, 25)
 
 
@@ -36,15 +42,26 @@ class PinnedWitness(Wire, frozen=True):
     """Ed25519, 32 bytes."""
 
 
+class PinnedValidator(Wire, frozen=True):
+    """One whose vote counts."""
+
+    public_key: bytes
+    """Ed25519, 32 bytes."""
+    power: int
+    """1 to 2^31 - 1."""
+
+
 class Trust(Wire, frozen=True):
     """Everything that a light client must know beforehand."""
 
     chain_id: str
     """The ledger."""
     engine: str
-    """What orders its transactions: `solo`."""
+    """What orders its transactions: `solo` or `cometbft`."""
     sequencer: bytes
-    """Ed25519 key that signs checkpoints, 32 bytes."""
+    """Ed25519 key that signs checkpoints, 32 bytes; empty where validators decide."""
+    validators: tuple[PinnedValidator, ...]
+    """A validator set that is known, ascending by key; empty where a sequencer decides."""
     witnesses: tuple[PinnedWitness, ...]
     """Ascending by name."""
     quorum: int
@@ -57,8 +74,14 @@ class Trust(Wire, frozen=True):
         """Name -> Ed25519 key."""
         return {witness.name: witness.public_key for witness in self.witnesses}
 
-    def authenticator(self) -> SoloAuthenticator:
-        """What decides whether a checkpoint is vouched for."""
+    def solo_authenticator(self) -> SoloAuthenticator:
+        """What decides whether a checkpoint of an embedded ledger is vouched for.
+
+        Raises:
+            TrustInvalid: Validators decide there; their engine has the authenticator.
+        """
+        if self.engine != ENGINE_SOLO:
+            raise TrustInvalid("the ledger has validators: their votes need an authenticator of their engine")
         return SoloAuthenticator(
             chain_id=self.chain_id,
             sequencer=self.sequencer,
@@ -75,10 +98,7 @@ def check_trust(trust: Trust) -> None:
     """
     if not is_chain_id(trust.chain_id):
         raise TrustInvalid("chain_id is malformed")
-    if trust.engine != ENGINE_SOLO:
-        raise TrustInvalid("the engine is unknown")
-    if len(trust.sequencer) != PUBLIC_KEY_BYTES:
-        raise TrustInvalid("the sequencer's key is not 32 bytes")
+    _check_deciders(trust)
     names = [witness.name for witness in trust.witnesses]
     keys = [witness.public_key for witness in trust.witnesses]
     if len(names) > WITNESSES_MAX or names != sorted(set(names)):
@@ -91,13 +111,34 @@ def check_trust(trust: Trust) -> None:
         raise TrustInvalid("buckets_log2 is out of range")
 
 
+def _check_deciders(trust: Trust) -> None:
+    keys = [validator.public_key for validator in trust.validators]
+    if trust.engine == ENGINE_SOLO:
+        if len(trust.sequencer) != PUBLIC_KEY_BYTES or keys:
+            raise TrustInvalid("a ledger with a sequencer has its key of 32 bytes and no validators")
+    elif trust.engine == ENGINE_COMETBFT:
+        if trust.sequencer or not 1 <= len(keys) <= VALIDATORS_MAX or keys != sorted(set(keys)):
+            raise TrustInvalid("a ledger with validators lists them once each, by key, and no sequencer")
+        if any(len(key) != PUBLIC_KEY_BYTES for key in keys):
+            raise TrustInvalid("a validator's key is not 32 bytes")
+        if any(not 1 <= validator.power < 2**31 for validator in trust.validators):
+            raise TrustInvalid("a validator's power is out of range")
+    else:
+        raise TrustInvalid("the engine is unknown")
+
+
 def write_trust(trust: Trust) -> bytes:
     """Write a trust document as JSON, keys in hexadecimal."""
+    deciders: dict[str, object] = (
+        {"sequencer": trust.sequencer.hex()}
+        if trust.engine == ENGINE_SOLO
+        else {"validators": {one.public_key.hex(): one.power for one in trust.validators}}
+    )
     document = {
         "format": FORMAT,
         "chain_id": trust.chain_id,
         "engine": trust.engine,
-        "sequencer": trust.sequencer.hex(),
+        **deciders,
         "witnesses": {witness.name: witness.public_key.hex() for witness in trust.witnesses},
         "quorum": trust.quorum,
         "buckets_log2": trust.buckets_log2,
@@ -119,7 +160,11 @@ def read_trust(raw: bytes) -> Trust:
         trust = Trust(
             chain_id=_text(document["chain_id"]),
             engine=_text(document["engine"]),
-            sequencer=bytes.fromhex(document["sequencer"]),
+            sequencer=bytes.fromhex(document.get("sequencer", "")),
+            validators=tuple(
+                PinnedValidator(bytes.fromhex(key), _number(power))
+                for key, power in sorted(document.get("validators", {}).items())
+            ),
             witnesses=tuple(
                 PinnedWitness(name, bytes.fromhex(key)) for name, key in sorted(document["witnesses"].items())
             ),
@@ -135,29 +180,21 @@ def read_trust(raw: bytes) -> Trust:
 
 
 def trust_of_genesis(document: GenesisDocument) -> Trust:
-    """Anchors that a genesis document names: its one validator, its witnesses and their quorum.
+    """Anchors that a genesis document names: its validators, its witnesses and their quorum.
 
-    They are those at the ledger's start; after a vote that changed them, pin a newer trust document.
+    A ledger with one validator has a sequencer. The anchors are those at the ledger's start; after a vote that
+    changed witnesses or the sequencer, pin a newer trust document.
 
     Raises:
-        TrustInvalid: It has not exactly one validator, or its governance part is not readable.
+        TrustInvalid: Its governance part is not readable.
     """
     states = [module.state for module in document.modules if module.name == "governance"]
     try:
         state: Any = states[0]
-        validators = state["validators"]
-        if len(validators) != 1:
-            raise TrustInvalid("the genesis is not of an embedded ledger: it has not exactly one validator")
-        trust = Trust(
+        trust = build_trust(
             chain_id=document.chain_id,
-            engine=ENGINE_SOLO,
-            sequencer=validators[0]["public_key"],
-            witnesses=tuple(
-                sorted(
-                    (PinnedWitness(each["name"], each["public_key"]) for each in state["witnesses"]),
-                    key=lambda witness: witness.name,
-                )
-            ),
+            validators=[(each["public_key"], each["power"]) for each in state["validators"]],
+            witnesses=[(each["name"], each["public_key"]) for each in state["witnesses"]],
             quorum=_number(state["witness_quorum"]),
             buckets_log2=document.buckets_log2,
         )
@@ -165,6 +202,27 @@ def trust_of_genesis(document: GenesisDocument) -> Trust:
         raise TrustInvalid(f"the genesis names no anchors: {type(error).__name__}") from None
     check_trust(trust)
     return trust
+
+
+def build_trust(
+    *,
+    chain_id: str,
+    validators: Sequence[tuple[bytes, int]],
+    witnesses: Sequence[tuple[str, bytes]],
+    quorum: int,
+    buckets_log2: int,
+) -> Trust:
+    """Put anchors together from what governance says: one validator is a sequencer, more decide together."""
+    is_solo = len(validators) == 1
+    return Trust(
+        chain_id=chain_id,
+        engine=ENGINE_SOLO if is_solo else ENGINE_COMETBFT,
+        sequencer=validators[0][0] if is_solo else b"",
+        validators=() if is_solo else tuple(PinnedValidator(key, power) for key, power in sorted(validators)),
+        witnesses=tuple(PinnedWitness(name, key) for name, key in sorted(witnesses)),
+        quorum=quorum,
+        buckets_log2=buckets_log2,
+    )
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -15,10 +15,10 @@ from careledger.ledger.checkpoint import parse_note, verify_cosignatures
 from careledger.ledger.errors import NOT_FOUND
 from careledger.ledger.receipt import Receipt
 from careledger.ledger.transaction import decode_transaction
-from careledger.ledger.trust import ENGINE_SOLO, PinnedWitness, Trust
+from careledger.ledger.trust import Trust, build_trust
 from careledger.ledger.view import BlockSummary, LedgerView
 from careledger.primitives.codec import CodecError, decode
-from careledger.primitives.errors import InvariantViolated, Rejected, Unavailable
+from careledger.primitives.errors import Rejected, Unavailable
 from careledger.primitives.timestamps import format_instant
 from careledger.state.store import META
 
@@ -27,22 +27,15 @@ COSIGNED_KEY: Final = b"cosigned"
 
 
 def read_trust_in_force(view: LedgerView) -> Trust:
-    """Anchors of an embedded ledger as they stand at the newest height.
-
-    Raises:
-        InvariantViolated: The ledger has not exactly one validator.
-    """
+    """Anchors of a ledger as they stand at the newest height."""
     position = view.position()
     with view.at_head() as head:
         validators = governance_keeper.validator_set(head.store)
         policy = governance_keeper.witnesses(head.store)
-    if len(validators) != 1:
-        raise InvariantViolated("an embedded ledger has exactly one validator")
-    return Trust(
+    return build_trust(
         chain_id=position.chain_id,
-        engine=ENGINE_SOLO,
-        sequencer=validators[0].public_key,
-        witnesses=tuple(PinnedWitness(each.name, each.public_key) for each in policy.witnesses),
+        validators=[(each.public_key, each.power) for each in validators],
+        witnesses=[(each.name, each.public_key) for each in policy.witnesses],
         quorum=policy.quorum,
         buckets_log2=position.buckets_log2,
     )
