@@ -151,13 +151,6 @@ def _showing(document: bytes) -> Callable[[Request], Awaitable[Response]]:
     return show
 
 
-def _showing(document: bytes) -> Callable[[Request], Awaitable[Response]]:
-    async def show(_: Request) -> Response:
-        return Response(document, media_type="application/json")
-
-    return show
-
-
 def _closing(face: DomainFace) -> Step:
     async def close() -> None:
         face.close()

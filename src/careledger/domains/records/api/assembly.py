@@ -76,7 +76,7 @@ def build_records_face(
         requests_per_s: allowed to one client; 0 for no limit.
         settings: limits and defaults.
     """
-    base_url, clock = f"{site_url}/{MOUNT}", clock_ms or context.clock_ms
+    base_url = f"{site_url}/{MOUNT}"
     site = FhirSite(
         name=context.slug,
         title=title,
@@ -99,16 +99,7 @@ def build_records_face(
         smart_configuration=smart_configuration,
         settings=settings or ApiSettings(),
     )
-    face = DomainFace(
-        name="records",
-        mount=MOUNT,
-        app=FhirApplication(site),
-        text="Health records as FHIR R4, with proof of what was kept.",
-        reference=list_operations(),
-        document="metadata",
-        close=site.close,
-    )
-    return RecordsFace(site=site, face=face)
+    return RecordsFace(site=site, face=_face_of(site))
 
 
 def _trail_of(recorder: AuditRecorder | AccessTrail, store: RecordStore, context: SiteContext) -> AccessTrail:
@@ -125,4 +116,5 @@ def _face_of(site: FhirSite) -> DomainFace:
         text="Health records as FHIR R4, with proof of what was kept.",
         reference=list_operations(),
         document="metadata",
+        close=site.close,
     )
