@@ -5,6 +5,7 @@ A failing seed is played again with `play(seed, tmp_path, steps=...)`; what happ
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,19 +13,33 @@ from typing import Any
 import pytest
 import structlog
 
+from careledger.domains.governance.chain.messages import Propose, Vote
+from careledger.domains.governance.chain.types import ActivateModule
 from careledger.ledger.port import FinalizeBlockRequest, FinalizeBlockResponse
 from careledger.ledger.transaction import Transaction
 from careledger.ledger.verification import CachingVerifier
 from careledger.primitives.errors import InvariantViolated
+from careledger.sdk.messages import Message
 from careledger.state.nodes import Stamp
 from careledger.state.store import META, WriteBatch
-from consensus.cometbft.abci_kit import Node
-from simulation.world import Diverged, Fuse, MortalNodes, MortalTables, Sabotage, World, check, play
+from consensus.cometbft.abci_kit import InlineExecutor, Node, Replica
+from kit.ledgers import commit_access, signed
+from simulation.world import (
+    Diverged,
+    Fuse,
+    MortalNodes,
+    MortalTables,
+    Sabotage,
+    World,
+    check,
+    modules_of,
+    play,
+)
 
-SEEDS = 80
+SEEDS = 60
 STEPS = 130
-SEEDS_SLOW = 3_000
-STEPS_SLOW = 220
+SEEDS_SLOW = 2_000
+STEPS_SLOW = 180
 
 
 @pytest.fixture(autouse=True)
@@ -59,6 +74,35 @@ def test_one_seed_gives_one_story(tmp_path: Path) -> None:
     assert first.told == second.told
     assert first.hashes == second.hashes
     assert len(first.hashes) > 5
+
+
+def test_an_activation_that_falls_due_in_silence_is_the_same_for_whoever_goes_on_and_whoever_comes_up(
+    tmp_path: Path,
+) -> None:
+    def signed_by(slug: str, message: Message) -> bytes:
+        return signed(message, slug, module="governance")
+
+    async def go() -> None:
+        replicas = [Replica(tmp_path / str(number), modules=modules_of(2)) for number in range(2)]
+        nodes = [Node(replica, disk=InlineExecutor()) for replica in replicas]
+        votes = (
+            signed_by("hospital-a", Propose(1, ActivateModule("records", 2, 4))),
+            signed_by("hospital-b", Vote(2, 1, is_approval=True)),
+            signed_by("practice", Vote(3, 1, is_approval=True)),
+        )
+        for node in nodes:
+            await node.begin()
+            await node.block(*votes, signed(commit_access("practice", 1), "practice"))
+            for _ in range(3):
+                await node.block()
+        nodes[1] = Node(replicas[1], disk=InlineExecutor())
+        answers = [await node.block(signed(commit_access("practice", 2), "practice")) for node in nodes]
+        assert answers[0] == answers[1]
+        for node in nodes:
+            versions = {module.name: module.version for module in node.app.application.active.modules}
+            assert versions["records"] == 2
+
+    asyncio.run(go())
 
 
 def happenings(world: World) -> set[str]:

@@ -296,6 +296,10 @@ class AbciApplication:
         for raw in decided.txs:
             self._waiting.pop(raw, None)
             self._parts.cache.forget(sha256(raw))
+        if not decided.txs:
+            # An activation can fall due at a height without transactions; a replica that goes on must then run
+            # the same versions as one that starts there. `Application.commit` looks only after transactions.
+            application._refresh()  # noqa: SLF001 - the application has no public way to look again
         if application.limits != limits:
             # What was well-formed under other limits must be looked at again, on this node as on those that
             # have never seen it; otherwise they would come to different outcomes.
