@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
 import httpx
+import msgspec
 from starlette.applications import Starlette
 
 from careledger.consensus.client import LedgerClient
+from careledger.domains.governance.chain.types import DEFAULT_LIMITS
 from careledger.domains.identity.chain import keeper as identity
 from careledger.domains.identity.chain.types import Usage
 from careledger.domains.records.api.exchange.routes import ExchangeRoutes
@@ -27,13 +30,13 @@ from careledger.domains.records.service.store import RecordStore
 from careledger.domains.records.service.writer import RecordWriter
 from careledger.ledger.view import LedgerView
 from careledger.primitives.identifiers import OrganisationID
-from careledger.site.ledger_process import LedgerProcess
+from careledger.site.ledger_process import LedgerPaths, LedgerProcess, clock_ms
 from careledger.standards.fhir.json_types import JsonObject
 from careledger.standards.fhir.search.extract import Extractor
 from careledger.vault.kem import OpeningKey
 from careledger.vault.keys import KEMSeed, SigningSeed
 from careledger.web.signatures import NonceMemory
-from kit.ledgers import ORGANISATIONS, seed_of
+from kit.ledgers import ORGANISATIONS, START_MS, genesis_bytes, seed_of
 from kit.samples import create, observation, patient
 from kit.sites import SETTINGS, open_site, running_ledger
 
@@ -240,6 +243,10 @@ async def running_network(
     settings: RecordsSettings = SETTINGS,
 ) -> AsyncIterator[Network]:
     """Sites that reach each other in one process."""
+    (folder / "ledger").mkdir(parents=True)
+    limits = msgspec.structs.replace(DEFAULT_LIMITS, recovery_delay_ms=1_000)
+    genesis = genesis_bytes(limits=limits).replace(str(START_MS).encode(), str(clock_ms() - 1_000).encode())
+    LedgerPaths(folder / "ledger").genesis.write_bytes(genesis)
     async with AsyncExitStack() as stack:
         process = await stack.enter_async_context(running_ledger(folder / "ledger"))
         network = Network(process, Switchboard())
@@ -257,3 +264,20 @@ async def running_network(
             network.sites[slug] = site
             network.switchboard.apps[BASES[slug].removeprefix("http://")] = app
         yield network
+
+
+class SharedNetwork:
+    """One network for all tests of a file; each test brings patients of its own."""
+
+    def __init__(self, folder: Path, *slugs: str) -> None:
+        self._runner = asyncio.Runner()
+        self._stack = AsyncExitStack()
+        self.network = self._runner.run(self._stack.enter_async_context(running_network(folder, *slugs)))
+
+    def play(self, story: Callable[[Network], Awaitable[None]]) -> None:
+        """Run one test's story."""
+        self._runner.run(asyncio.wait_for(story(self.network), 60))
+
+    def close(self) -> None:
+        self._runner.run(self._stack.aclose())
+        self._runner.close()
