@@ -34,6 +34,14 @@ _RESERVED = frozenset({"", "livez", "readyz", "metrics", "static", "openapi.json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TLSFiles:
+    """Where a site's TLS certificate lies; TLS 1.2 is the least that is spoken."""
+
+    chain: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SiteApp:
     """One site, ready to be served."""
 
@@ -48,9 +56,8 @@ class SiteApp:
     """Run in order after the last request was answered."""
     log: RequestLog | None = None
     """Flushed while the site is served and when it stops."""
-    certificate: str = ""
-    """File of the TLS certificate chain; empty for plain HTTP."""
-    certificate_key: str = ""
+    tls: TLSFiles | None = None
+    """None for plain HTTP."""
     metrics: Metrics = field(default_factory=lambda: Metrics(""))
 
 
@@ -84,8 +91,7 @@ def build_site(
     start: Sequence[Step] = (),
     stop: Sequence[Step] = (),
     software_version: str = "",
-    certificate: str = "",
-    certificate_key: str = "",
+    tls: TLSFiles | None = None,
 ) -> SiteApp:
     """Put a site's HTTP face together.
 
@@ -104,44 +110,46 @@ def build_site(
         start: run in order before the port opens.
         stop: run in order after the last request was answered.
         software_version: shown on the start page and in documents.
-        certificate: file of the TLS certificate chain.
-        certificate_key: file of its key.
+        tls: certificate and key; None for plain HTTP.
 
     Raises:
         ValueError: Two faces want the same addresses, or one that the site needs.
     """
-    mounts = [face.mount for face in faces]
-    if len(set(mounts)) != len(mounts) or _RESERVED.intersection(mounts):
-        raise ValueError("mounts must be distinct and none of the site's own")
+    _check_mounts(faces)
     metrics = Metrics(name)
     shell = PageShell(site=name, title=title, packages={"gateway": "careledger.gateway"})
     document = build_openapi(
         title=title, version=software_version, site_url=site_url, faces=faces, operations=operations
     )
     start_face = start_page(shell, title=title, site_url=site_url, faces=faces, probes=probes)
-    own: list[BaseRoute] = [
-        Route("/", start_face, name="start"),
-        Route("/openapi.json", _showing(document)),
-        Route("/static/{name}", serve_asset),
-        *health_routes(metrics, probes),
-        *routes,
-    ]
-    handlers = {CodedError: _refuse, HttpRefused: _refuse, HTTPException: _refuse}
-    starlette = Starlette(routes=own, exception_handlers=handlers)
+    starlette = Starlette(
+        routes=[
+            Route("/", start_face, name="start"),
+            Route("/openapi.json", _showing(document)),
+            Route("/static/{name}", serve_asset),
+            *health_routes(metrics, probes),
+            *routes,
+        ],
+        exception_handlers={CodedError: _refuse, HttpRefused: _refuse, HTTPException: _refuse},
+    )
     log = RequestLog(log_to, name) if log_to is not None else None
-    edge = Edge(_Faces(faces, starlette), metrics=metrics, log=log, clock_ms=clock_ms)
     return SiteApp(
         name=name,
         host=host,
         port=port,
-        app=edge,
+        app=Edge(_Faces(faces, starlette), metrics=metrics, log=log, clock_ms=clock_ms),
         start=start,
         stop=(*(_closing(face) for face in faces), *stop),
         log=log,
-        certificate=certificate,
-        certificate_key=certificate_key,
+        tls=tls,
         metrics=metrics,
     )
+
+
+def _check_mounts(faces: Sequence[DomainFace]) -> None:
+    mounts = [face.mount for face in faces]
+    if len(set(mounts)) != len(mounts) or _RESERVED.intersection(mounts):
+        raise ValueError("mounts must be distinct and none of the site's own")
 
 
 def _showing(document: bytes) -> Callable[[Request], Awaitable[Response]]:

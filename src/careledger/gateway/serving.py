@@ -121,8 +121,8 @@ class RunningSites:
             proxy_headers=False,
             timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=GRACE_S,
-            ssl_certfile=site.certificate or None,
-            ssl_keyfile=site.certificate_key or None,
+            ssl_certfile=site.tls.chain if site.tls is not None else None,
+            ssl_keyfile=site.tls.key if site.tls is not None else None,
         )
         server = _Server(config)
         self._servers.append(server)
