@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -17,10 +18,13 @@ from careledger.cli.main import main
 from careledger.ledger.checkpoint import parse_note
 from careledger.ledger.genesis import read_genesis
 from careledger.ledger.trust import read_trust, trust_of_genesis
+from careledger.site import admission, network_backup, setup
 from careledger.site.config import read_network
+from careledger.vault.passphrase import PassphraseParameters
 
 PATIENT = '{"resourceType":"Patient","name":[{"family":"Testperson"}],"birthDate":"1970-01-02"}'
 START_S = 60
+QUICK = PassphraseParameters(memory_kib=8, iterations=1, lanes=1)
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -38,11 +42,19 @@ def free_ports(count: int) -> int:
     raise AssertionError("no free ports")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pytest.MonkeyPatch]:
     secret = tmp_path_factory.mktemp("secret") / "passphrase"
     secret.write_text("correct horse battery staple\n")
     with pytest.MonkeyPatch.context() as patch:
+        # What protects a passphrase against guessing only costs time here; the vault's tests are about it.
+        for module, name in (
+            (setup, "create_network"),
+            (admission, "create_candidate"),
+            (network_backup, "back_up"),
+            (network_backup, "restore"),
+        ):
+            patch.setattr(module, name, partial(getattr(module, name), parameters=QUICK))
         patch.setenv("CARELEDGER_PASSPHRASE_FILE", str(secret))
         patch.setenv("CARELEDGER_HEARTBEAT_MS", "300")
         patch.delenv("CARELEDGER_TOKEN", raising=False)
