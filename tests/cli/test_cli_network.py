@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -350,6 +351,33 @@ def test_the_doctor_beside_the_running_network(network: Path, served: str, run: 
     assert code == Exit.OK
     assert document["sound"] is True
     assert not [one for one in document["checks"] if one["check"].startswith("site.")]
+
+
+def test_the_doctor_finds_nothing_while_records_pour_in(
+    network: Path, served: str, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = ("--site", "hospital-a", "-n", str(network))
+    token = run("token", "issue", *site, "--scope", "system/*.cruds", "--role", "integration")[1].strip()
+    stop = threading.Event()
+    written: list[int] = []
+
+    def write() -> None:
+        headers = {"authorization": f"Bearer {token}", "content-type": "application/fhir+json"}
+        with httpx.Client(base_url=served, headers=headers) as client:
+            while not stop.is_set():
+                written.append(client.post("/fhir/Patient", content=PATIENT).status_code)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for _ in range(3):
+            code, text, _ = run("doctor", "-n", str(network))
+            assert code == Exit.OK, text
+    finally:
+        stop.set()
+        writer.join()
+    assert len(written) > 3
+    assert set(written) == {201}
 
 
 def test_backup_restore_and_what_the_doctor_finds_in_a_damaged_copy(

@@ -16,14 +16,20 @@ from careledger.domains.records.service import tamper
 from careledger.ledger.doctor import Check, Examined, examine, ledger_checks, read_position
 from careledger.ledger.execution import select_active
 from careledger.ledger.findings import Finding
-from careledger.ledger.genesis import read_genesis
+from careledger.ledger.genesis import GenesisDocument, read_genesis
 from careledger.ledger.meta import TABLES, Position
 from careledger.ledger.trust import TrustInvalid, trust_of_genesis
 from careledger.ledger.view import LedgerView
 from careledger.primitives.errors import InvariantViolated
 from careledger.sdk.module import Module
 from careledger.site.config import NetworkConfig, SiteEntry
-from careledger.site.doctor_files import check_cosigned, check_headers, check_nodes, check_witness_state
+from careledger.site.doctor_files import (
+    check_cosigned,
+    check_headers,
+    check_nodes,
+    check_witness_state,
+    read_witness_state,
+)
 from careledger.site.ledger_process import LedgerPaths, clock_ms
 from careledger.site.stores import has_stores, opened_site
 from careledger.site.wiring import build_modules
@@ -72,13 +78,12 @@ def examine_installation(
         raise NotExaminable(f"the replica in {paths.root} cannot be opened: {error}") from None
     with contextlib.ExitStack() as stack:
         stack.callback(tables.close)
-        nodes = _open_nodes(paths, document.buckets_log2)
-        stand_in = nodes or NodeFile.in_memory(buckets_log2=document.buckets_log2)
-        stack.callback(stand_in.close)
         if scope.with_ledger:
-            yield from _examine_replica(config, paths, tables, nodes)
+            yield from _examine_replica(config, paths, tables, document)
         # Only proofs need the nodes, and none are made here.
-        view = LedgerView(tables, stand_in, clock_ms=clock_ms, wait=lambda: None)
+        nodes = NodeFile.in_memory(buckets_log2=document.buckets_log2)
+        stack.callback(nodes.close)
+        view = LedgerView(tables, nodes, clock_ms=clock_ms, wait=lambda: None)
         for entry in config.sites:
             if passphrase is not None and (scope.sites is None or entry.slug in scope.sites):
                 yield from examine([_site_check(config, entry, passphrase, view, progress)])
@@ -92,8 +97,13 @@ def _open_nodes(paths: LedgerPaths, buckets_log2: int) -> NodeFile | None:
 
 
 def _examine_replica(
-    config: NetworkConfig, paths: LedgerPaths, tables: LmdbTables, nodes: NodeFile | None
+    config: NetworkConfig, paths: LedgerPaths, tables: LmdbTables, document: GenesisDocument
 ) -> Iterator[Examined]:
+    witnesses = {
+        entry.slug: read_witness_state(config.site_root(entry.slug) / STATE_FILE)
+        for entry in config.sites
+        if (config.site_root(entry.slug) / STATE_FILE).exists()
+    }
     with tables.snapshot() as reader:
         try:
             position = read_position(reader)
@@ -102,7 +112,13 @@ def _examine_replica(
             finding = Finding("replica", f"The replica cannot be read: {error}")
             yield Examined("position", "the replica can be read", (finding,))
             return
-        yield from examine([*checks, *_file_checks(config, paths, reader, position, nodes)])
+        yield from examine([*checks, *_file_checks(reader, position, document)])
+        for slug, state in witnesses.items():
+            run = partial(check_witness_state, reader, state, slug)
+            title = f"what {slug} agreed to as a witness is in the history"
+            yield from examine([Check(f"witness.{slug}", title, run)])
+    nodes = partial(check_nodes, tables, partial(_open_nodes, paths, document.buckets_log2))
+    yield from examine([Check("nodes", "the tree's file is that of its buckets", nodes)])
 
 
 def _active_modules(reader: Reader, position: Position) -> Sequence[Module]:
@@ -111,33 +127,15 @@ def _active_modules(reader: Reader, position: Position) -> Sequence[Module]:
     return select_active(available, versions).modules
 
 
-def _file_checks(
-    config: NetworkConfig, paths: LedgerPaths, reader: Reader, position: Position, nodes: NodeFile | None
-) -> list[Check]:
-    sequencers = [each.public_key for each in governance_keeper.validator_set(TableView(reader))]
-    with contextlib.suppress(TrustInvalid, OSError, ValueError):
-        sequencers.append(trust_of_genesis(read_genesis(paths.genesis.read_bytes())).sequencer)
-    checks = [
-        Check(
-            "headers",
-            "headers are signed, follow each other, and name their blocks",
-            partial(check_headers, reader, position, frozenset(sequencers)),
-        ),
-        Check(
-            "nodes", "the tree's file is that of its buckets", partial(check_nodes, reader, position, nodes)
-        ),
-        Check("cosigned", "what witnesses cosigned is in the history", partial(check_cosigned, reader)),
-    ]
-    for entry in config.sites:
-        state = config.site_root(entry.slug) / STATE_FILE
-        if state.exists():
-            checks.append(
-                Check(
-                    f"witness.{entry.slug}",
-                    f"what {entry.slug} agreed to as a witness is in the history",
-                    partial(check_witness_state, reader, state, entry.slug),
-                )
-            )
+def _file_checks(reader: Reader, position: Position, document: GenesisDocument) -> list[Check]:
+    checks = [Check("cosigned", "what witnesses cosigned is in the history", partial(check_cosigned, reader))]
+    with contextlib.suppress(TrustInvalid):
+        sequencer = trust_of_genesis(document).sequencer
+        if sequencer:  # else the engine's own headers, of which its light client judges
+            now = [each.public_key for each in governance_keeper.validator_set(TableView(reader))]
+            run = partial(check_headers, reader, position, frozenset([sequencer, *now]))
+            title = "headers are signed, follow each other, and name their blocks"
+            checks.insert(0, Check("headers", title, run))
     return checks
 
 

@@ -5,12 +5,15 @@ The headers are the embedded engine's: one chain, each signed by the sequencer o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from careledger.consensus.solo.header import SignedHeader, SoloHeader, compute_header_hash, verify_header
 from careledger.ledger.checkpoint import CheckpointInvalid, SignedCheckpoint, parse_note
+from careledger.ledger.doctor import read_position
 from careledger.ledger.findings import Finding
 from careledger.ledger.history import compute_app_hash, subtree_hash
 from careledger.ledger.meta import LEAF_INDEX, Position, height_key
@@ -19,12 +22,14 @@ from careledger.primitives.hashing import EMPTY_ROOT, leaf_hash, tree_root
 from careledger.primitives.signing import SignatureInvalid
 from careledger.site.ledger_reading import COSIGNED_KEY
 from careledger.site.witness_state import WitnessStateBroken, peek_state
-from careledger.state.nodes import NodeBuffer, Nodes, Stamp
+from careledger.state.nodes import NodeBuffer, Stamp
 from careledger.state.rebuild import fill_nodes
-from careledger.state.store import BODIES, BUCKETS, HEADERS, HISTORY, META, Reader
+from careledger.state.store import BODIES, BUCKETS, HEADERS, HISTORY, META, Reader, Tables
 from careledger.storage.node_file import NodeFile
 
 LAST_HEADER_KEY = b"solo.last_header_hash"
+NODES_ATTEMPTS_MAX = 5
+NODES_SHOWN_MAX = 25
 _SPAN_BYTES = 1 << 20
 
 
@@ -144,38 +149,64 @@ def check_cosigned(reader: Reader) -> Iterator[Finding]:
     yield from check_checkpoint(reader, signed, "cosigned checkpoint")
 
 
-def check_witness_state(reader: Reader, path: Path, organisation: str) -> Iterator[Finding]:
-    """What a hosted witness agreed to last fits the history."""
+def read_witness_state(path: Path) -> SignedCheckpoint | WitnessStateBroken | None:
+    """What a hosted witness agreed to last, or why that cannot be read.
+
+    Read it before the snapshot that it is compared with: a running witness goes on agreeing, and only to what is
+    durable in the tables by then.
+    """
     try:
-        _, _, signed = peek_state(path)
-    except WitnessStateBroken:
+        return peek_state(path)[2]
+    except WitnessStateBroken as error:
+        return error
+
+
+def check_witness_state(
+    reader: Reader, state: SignedCheckpoint | WitnessStateBroken | None, organisation: str
+) -> Iterator[Finding]:
+    """What a hosted witness agreed to last fits the history."""
+    if isinstance(state, WitnessStateBroken):
         yield Finding("witness state", "The state cannot be read.", organisation=organisation)
-        return
-    if signed is not None:
-        for found in check_checkpoint(reader, signed, "witness state"):
+    elif state is not None:
+        for found in check_checkpoint(reader, state, "witness state"):
             yield Finding(found.where, found.problem, found.height, organisation)
 
 
-def check_nodes(reader: Reader, position: Position, nodes: Nodes | None) -> Iterator[Finding]:
+def check_nodes(tables: Tables, open_nodes: Callable[[], NodeFile | None]) -> Iterator[Finding]:
     """Every node of the tree's file is that of the buckets.
 
-    A file whose stamp is of another state is passed over: it is rebuilt when the ledger process starts.
+    A file whose stamp is of another state is passed over: it is rebuilt when the ledger process starts. While that
+    process installs a block, nodes run ahead of any snapshot; what differed then is compared again.
     """
-    if nodes is None:
-        yield Finding(
-            "tree's file", "The file is missing or of another size; it is made anew when the ledger starts."
-        )
-        return
+    for _ in range(NODES_ATTEMPTS_MAX):
+        nodes = open_nodes()
+        if nodes is None:
+            yield Finding(
+                "tree's file",
+                "The file is missing or of another size; it is made anew when the ledger starts.",
+            )
+            return
+        with contextlib.closing(nodes):
+            with tables.snapshot() as reader:
+                position = read_position(reader)
+                found = list(islice(_wrong_nodes(reader, position, nodes), NODES_SHOWN_MAX))
+            # A block's values are durable before its nodes are written, so its height shows that one came between.
+            with tables.snapshot() as reader:
+                is_quiet = read_position(reader).state_height == position.state_height
+        if is_quiet or not found:
+            for node in found:
+                yield Finding(f"tree node {node}", "The node is not the hash of what is below it.")
+            return
+
+
+def _wrong_nodes(reader: Reader, position: Position, nodes: NodeFile) -> Iterator[int]:
     if nodes.stamp() != Stamp(position.state_height, position.state_root):
         return
     expected = NodeFile.in_memory(buckets_log2=position.buckets_log2)
-    try:
+    with contextlib.closing(expected):
         stored = ((int.from_bytes(key, "big"), raw) for key, raw in reader.scan(BUCKETS, b"", None))
         fill_nodes(stored, expected)
-        for node in _differing(expected.buffer, nodes.buffer, 64 << position.buckets_log2):
-            yield Finding(f"tree node {node}", "The node is not the hash of what is below it.")
-    finally:
-        expected.close()
+        yield from _differing(expected.buffer, nodes.buffer, 64 << position.buckets_log2)
 
 
 def _differing(expected: NodeBuffer, found: NodeBuffer, size_bytes: int) -> Iterator[int]:
