@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from careledger.domains.records.api.ports import Allows
+from careledger.domains.records.service.compartments import Compartment
 from careledger.standards.fhir.json_reader import read_resource
 from careledger.standards.fhir.json_types import JsonObject
 from careledger.web.principal import Principal
@@ -181,14 +183,21 @@ class Proofs:
 
 class Elsewhere:
     async def gather(
-        self, principal: Principal, patient_id: str, parameters: JsonObject | None
+        self,
+        principal: Principal,
+        patient_id: str,
+        *,
+        custodian: str,
+        all_versions: bool,
+        allows: Allows,
+        request_id: str,
     ) -> JsonObject:
+        shown = [one.label for one in Compartment if allows("Observation", one)]
         return {
             "resourceType": "Bundle",
             "type": "collection",
             "id": patient_id,
-            "language": "x" if parameters else "y",
-            "implicitRules": principal.role,
+            "language": f"{custodian}/{all_versions}/{principal.role}/{','.join(shown)}/{len(request_id)}",
         }
 
 
@@ -213,12 +222,26 @@ def test_proofs_and_shared_histories_come_from_whoever_makes_them(tmp_path: Path
             assert proof.headers["content-type"] == "application/json"
             assert (await caller.get(f"Patient/{made}/_history/1/$proof")).json() == proof.json()
             assert (await caller.get(f"Patient/{made}/_history/2/$proof")).status_code == 404
-            shared = await caller.send("POST", f"Patient/{made}/$shared-history")
+            path = f"Patient/{made}/$shared-history"
+            doctor = stack.caller("user/*.rs", role="clinician", fhir_user="Practitioner/1")
+            shared = await doctor.send("POST", path)
             assert shared.json()["id"] == made
-            assert shared.json()["language"] == "y"
-            asked = await caller.post(f"Patient/{made}/$shared-history", parameters())
-            assert asked.json()["language"] == "x"
-            assert (await caller.get(f"Patient/{made}/$shared-history")).status_code == 405
+            assert shared.json()["language"] == "/False/clinician/normal/36"
+            asked = await doctor.post(
+                path,
+                parameters(
+                    {"name": "custodian", "valueString": "hospital-b"},
+                    {"name": "all-versions", "valueBoolean": True},
+                ),
+            )
+            assert asked.json()["language"] == "hospital-b/True/clinician/normal/36"
+            narrow = stack.caller("user/Patient.rs user/Observation.rs?category=x", role="psychiatrist")
+            assert (await narrow.send("POST", path)).json()["language"] == "/False/psychiatrist//36"
+            for value in ("Not A Slug", ""):
+                wrong = parameters({"name": "custodian", "valueString": value or "é"})
+                assert (await doctor.post(path, wrong)).status_code == 400
+            assert (await doctor.get(path)).status_code == 405
+            assert (await doctor.send("POST", "Patient/nobody/$shared-history")).status_code == 404
 
     asyncio.run(act())
 

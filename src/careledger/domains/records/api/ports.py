@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
 from careledger.domains.records.service.changes import Written
+from careledger.domains.records.service.compartments import Compartment
 from careledger.standards.fhir.json_types import JsonObject
 from careledger.storage.sqlite import Connection
 from careledger.web.principal import Principal
@@ -102,16 +103,34 @@ class ProofSource(Protocol):
         """
 
 
+Allows: TypeAlias = Callable[[str, Compartment], bool]
+"""Whether the requester may see resources of a type in a compartment, wherever they come from."""
+
+
 class SharedHistory(Protocol):
     """Gathers a patient's record from all organisations that the patient allows."""
 
     async def gather(
-        self, principal: Principal, patient_id: str, parameters: JsonObject | None
+        self,
+        principal: Principal,
+        patient_id: str,
+        *,
+        custodian: str,
+        all_versions: bool,
+        allows: Allows,
+        request_id: str,
     ) -> JsonObject:
         """Return a Bundle with what was obtained, of whom, and with what proof.
 
+        Args:
+            principal: who asks.
+            patient_id: the patient here.
+            custodian: only this organisation; empty for all.
+            all_versions: every version, rather than each resource's current one.
+            allows: what the requester may see; nothing else may be in the Bundle.
+            request_id: for the access log.
+
         Raises:
-            Rejected: The patient is unknown here, or the parameters are malformed.
             Unavailable: The ledger's view is too old to decide about disclosures.
         """
 
