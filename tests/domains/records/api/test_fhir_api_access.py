@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from careledger.domains.records.api.access import AccessPolicy
 from careledger.domains.records.api.patients import patients_of
 from careledger.domains.records.api.ports import NoConsents, Restriction
+from careledger.domains.records.api.rendering import new_id
 from careledger.domains.records.api.roles import ROLES, denied_bits, open_compartments
 from careledger.domains.records.api.served_types import SERVED_TYPES
 from careledger.domains.records.service.compartments import COMPARTMENTS, Compartment
@@ -194,3 +197,15 @@ def test_patients_the_short_way_are_those_of_the_long_one(name: str, members: di
     value: JsonObject = build_minimal(name, "m") | members
     expected = find_patients(name, "own", EXTRACTOR.extract(name, value))
     assert patients_of(name, "own", value, BASE) == expected
+
+
+def test_ids_are_random_uuids() -> None:
+    made = [new_id() for _ in range(2_000)]
+    assert len(set(made)) == len(made)
+    for one in made:
+        parsed = uuid.UUID(one)
+        assert parsed.version == 4
+        assert parsed.variant == uuid.RFC_4122
+        assert str(parsed) == one
+    free = [bin(uuid.UUID(one).int).count("1") for one in made]
+    assert 60 < sum(free) / len(free) < 65
