@@ -48,9 +48,9 @@ class CosignatureStore:
             raise CheckpointInvalid("no known witness cosigned")
         newest = self._newest
         if newest is not None and newest.text == signed.text:
-            known = set(newest.signatures)
-            added = tuple(one for one in signed.signatures if one not in known)
-            signed = SignedCheckpoint(newest.checkpoint, newest.text, newest.signatures + added)
+            # One line for each key, the newest: a witness that cosigns an idle ledger again replaces its own.
+            lines = {(one.name, one.key_id): one for one in (*newest.signatures, *signed.signatures)}
+            signed = SignedCheckpoint(newest.checkpoint, newest.text, tuple(lines.values()))
         elif newest is not None and signed.checkpoint.height < newest.checkpoint.height:
             return
         batch = WriteBatch()

@@ -14,7 +14,7 @@ from careledger.domains.records.api.assembly import build_records_face
 from careledger.domains.records.api.exchange.routes import ExchangeRoutes
 from careledger.domains.records.service.agent.wallets import WalletStore
 from careledger.domains.records.service.audit import AuditRecorder
-from careledger.domains.records.service.backup import BackupPlace, cut_backups
+from careledger.domains.records.service.backup import KEYS_FILE, BackupPlace, cut_backups
 from careledger.domains.records.service.context import RecordsSettings, SiteContext
 from careledger.domains.records.service.exchange.dialling import AddressPolicy
 from careledger.domains.records.service.sharing import Sharing, SharingSettings, SiteKeys, build_sharing
@@ -151,6 +151,7 @@ def open_site(
         store=store,
         recorder=recorder,
         issuer=issuer,
+        backup_place=_known_backups(config, entry, passphrase),
         proofs=proofs,
         sharing=sharing,
         faces=(face.face, exchange, ledger_face(ledger.view, ledger.client)),
@@ -223,6 +224,12 @@ def _addresses(settings: Settings) -> AddressPolicy:
     """Sites of one machine talk over loopback without TLS; any other address needs TLS."""
     is_local = settings.host in ("127.0.0.1", "localhost", "::1")
     return AddressPolicy(allow_loopback=is_local, allow_plain=is_local)
+
+
+def _known_backups(config: NetworkConfig, entry: SiteEntry, passphrase: str) -> BackupPlace | None:
+    """Where backups of the site lie already: an erasure must reach them after a restart, too."""
+    place = default_backup_place(config.root, entry.slug, passphrase)
+    return place if (place.directory / KEYS_FILE).exists() else None
 
 
 def default_backup_place(root: Path, slug: str, passphrase: str) -> BackupPlace:
