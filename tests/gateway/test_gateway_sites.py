@@ -7,12 +7,22 @@ import io
 import json
 import re
 import socket
+import ssl
+import warnings
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
+from ipaddress import ip_address
+from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
@@ -20,7 +30,7 @@ from starlette.types import Receive, Scope, Send
 
 from careledger.domains.records.api.interactions import ROUTES
 from careledger.domains.records.api.reference import list_operations
-from careledger.gateway.application import SiteApp, build_site
+from careledger.gateway.application import SiteApp, TLSFiles, build_site
 from careledger.gateway.reference import render_routes
 from careledger.gateway.serving import HEAD_BYTES_MAX, RunningSites, serve_sites
 from careledger.primitives.errors import Rejected
@@ -351,6 +361,47 @@ def test_serving_ends_when_told() -> None:
         assert not serving.done()
         until.set()
         await asyncio.wait_for(serving, 5)
+
+    run(act)
+
+
+def test_a_site_speaks_tls_of_today_where_it_has_a_certificate(tmp_path: Path) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(tz=UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    chain, key_file = tmp_path / "chain.pem", tmp_path / "key.pem"
+    chain.write_bytes(certificate.public_bytes(Encoding.PEM))
+    key_file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+
+    async def act() -> None:
+        running = RunningSites([site(tls=TLSFiles(chain=str(chain), key=str(key_file)))])
+        await running.start()
+        url = f"https://127.0.0.1:{running.ports['a']}/livez"
+        try:
+            trusting = ssl.create_default_context(cafile=str(chain))
+            async with httpx.AsyncClient(verify=trusting) as client:
+                assert (await client.get(url)).json() == {"status": "live"}
+            old = ssl.create_default_context(cafile=str(chain))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)
+                old.minimum_version = ssl.TLSVersion.TLSv1
+                old.maximum_version = ssl.TLSVersion.TLSv1_1
+            async with httpx.AsyncClient(verify=old) as client:
+                with pytest.raises(httpx.ConnectError):
+                    await client.get(url)
+        finally:
+            await running.stop()
 
     run(act)
 

@@ -82,6 +82,7 @@ class RunningSites:
         self._tasks: list[asyncio.Task[None]] = []
         self._flusher: asyncio.Task[None] | None = None
         self._started: list[SiteApp] = []
+        self._collect_after = gc.get_threshold()
         self.ports: dict[str, int] = {}
         """Per site the port it listens on."""
 
@@ -106,7 +107,8 @@ class RunningSites:
             raise
         self._flusher = asyncio.get_running_loop().create_task(self._flush())
         gc.collect()
-        gc.freeze()  # what lives now lives as long as the process
+        gc.freeze()  # what lives now lives as long as the sites do
+        self._collect_after = gc.get_threshold()
         gc.set_threshold(*_COLLECT_AFTER)
 
     async def _serve(self, site: SiteApp, bound: socket.socket) -> None:
@@ -144,6 +146,8 @@ class RunningSites:
         if self._flusher is not None:
             self._flusher.cancel()
             await asyncio.gather(self._flusher, return_exceptions=True)
+            gc.set_threshold(*self._collect_after)
+            gc.unfreeze()
         for site in reversed(self._started):
             for step in site.stop:
                 try:
