@@ -106,7 +106,7 @@ def open_site(
         if runtime.backup_place is not None:
             cut_backups(context, runtime.backup_place)
 
-    wallets = WalletStore(context)
+    wallets, directory = WalletStore(context), RegistryDirectory(ledger.view)
     writer = RecordWriter(
         context,
         extractor=extractor,
@@ -115,7 +115,6 @@ def open_site(
         cut_backups=cut,
     )
     store, recorder, issuer = RecordStore(context), AuditRecorder(context, writer), _issuer(context, url)
-    directory = RegistryDirectory(ledger.view)
     sharing = build_sharing(
         context,
         writer=writer,
