@@ -333,14 +333,17 @@ def test_a_full_disk_stops_the_ledger_with_a_clear_message_and_nothing_unwritten
             if paths.socket.exists():
                 break
             await asyncio.sleep(0.05)
-        for number in range(2_000):
-            batch = signed(commit_records("hospital-a", number * 64, 64), "hospital-a", expires_at_ms=soon())
-            try:
+        try:
+            for number in range(2_000):
+                message = commit_records("hospital-a", number * 64, 64)
+                batch = signed(message, "hospital-a", expires_at_ms=soon())
                 assert (await client.submit(batch)).is_success
-            except Unavailable:
-                return
-            answered.append(batch)
-        pytest.fail("the disk never filled up")
+                answered.append(batch)
+            pytest.fail("the disk never filled up")
+        except Unavailable:
+            return
+        finally:
+            await client.close()
 
     asyncio.run(load())
     assert process.stderr is not None
