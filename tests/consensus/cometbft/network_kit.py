@@ -9,6 +9,7 @@ import asyncio
 import io
 import itertools
 import os
+import resource
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -132,7 +133,14 @@ def network_genesis(
 
 
 def open_parts(paths: NodePaths) -> NodeParts:
-    """Open a replica's files as their only writer."""
+    """Open a replica's files as their only writer; a disk may be as good as full."""
+    # Kept for tests to read; a node in service writes to the standard error that it was given.
+    descriptor = os.open(paths.root / "application.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+    if (paths.root / "full").exists():
+        size = (paths.tables / "data.mdb").stat().st_size
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
     document = read_genesis(paths.genesis.read_bytes())
     tables = LmdbTables.open(paths.tables, tables=TABLES)
     nodes = NodeFile.open(paths.nodes, buckets_log2=document.buckets_log2)
@@ -217,16 +225,6 @@ async def until(is_so: Callable[[], bool], *, timeout_s: float = 60.0) -> None:
 _networks = itertools.count()
 
 
-def free_ports(hosts: Sequence[str]) -> list[int]:
-    """One free port on each host."""
-    ports = []
-    for host in hosts:
-        with socket.socket() as probe:
-            probe.bind((host, 0))
-            ports.append(probe.getsockname()[1])
-    return ports
-
-
 @dataclass
 class TestNode:
     """One node of a test network."""
@@ -244,6 +242,11 @@ class TestNode:
     def client(self) -> LedgerClient:
         """A client of its own."""
         return LedgerClient(self.paths.socket)
+
+    def stderr(self) -> str:
+        """What the application's process wrote, and the engine's lines."""
+        file = self.paths.root / "application.log"
+        return (file.read_text() if file.exists() else "") + self.log.getvalue()
 
     def rpc(self) -> EngineRpc:
         """A connection to its engine."""
@@ -265,6 +268,7 @@ class TestNetwork:
         binary: Path | None = None,
         heartbeat_ms: int = 2_000,
         snapshot_interval: int = 0,
+        addresses: Sequence[tuple[str, int]] = (),
         address_of: Callable[[int, int], tuple[str, int]] | None = None,
         overrides: Mapping[str, Mapping[str, object]] | None = None,
         limits: Limits = DEFAULT_LIMITS,
@@ -280,6 +284,7 @@ class TestNetwork:
             binary: what to run instead of the installed engine.
             heartbeat_ms: time between empty blocks.
             snapshot_interval: heights between snapshots; 0 for none.
+            addresses: where each node listens, as `layout` gives them.
             address_of: where node i finds node j, if not at its own address.
             overrides: of the engine's configuration.
             limits: of the ledger.
@@ -288,9 +293,7 @@ class TestNetwork:
         self.binary = binary or engine_binary(version)
         self.validators = validators
         self.snapshot_interval = snapshot_interval
-        base = 1 + (os.getpid() + next(_networks)) % 200
-        self.hosts = [f"127.{base}.0.{number + 1}" for number in range(validators + extra)]
-        self.ports = free_ports(self.hosts)
+        self.addresses = list(addresses) or self.layout(validators + extra)
         time_ms = clock_ms() - 1_000
         self.genesis = network_genesis(validators, time_ms=time_ms, limits=limits, buckets_log2=buckets_log2)
         self._engine_genesis = engine_genesis(
@@ -302,17 +305,15 @@ class TestNetwork:
             paths = NodePaths(root / f"n{number}")
             peers = []
             for other, their in enumerate(keys):
-                host, port = (
-                    address_of(number, other) if address_of else (self.hosts[other], self.ports[other])
-                )
                 if other != number:
+                    host, port = address_of(number, other) if address_of else self.addresses[other]
                     peers.append(Peer(node_id=their.node_id, host=host, port=port))
             config = EngineConfig(
                 moniker=f"n{number}",
                 proxy_app=f"unix://{paths.abci_socket}",
                 rpc_laddr=f"unix://{paths.rpc_socket}",
-                p2p_host=self.hosts[number],
-                p2p_port=self.ports[number],
+                p2p_host=self.addresses[number][0],
+                p2p_port=self.addresses[number][1],
                 peers=tuple(peers),
                 heartbeat_ms=heartbeat_ms,
                 log_level="error",
@@ -321,6 +322,18 @@ class TestNetwork:
             self.nodes.append(TestNode(number, paths, own, config))
         for node in self.nodes:
             self.write_home(node)
+
+    @staticmethod
+    def layout(count: int) -> list[tuple[str, int]]:
+        """Addresses for so many nodes: one of 127.0.0.0/8 each, with a free port."""
+        base = 1 + (os.getpid() + next(_networks)) % 200
+        addresses = []
+        for number in range(count):
+            host = f"127.{base}.0.{number + 1}"
+            with socket.socket() as probe:
+                probe.bind((host, 0))
+                addresses.append((host, probe.getsockname()[1]))
+        return addresses
 
     @property
     def known_validators(self) -> tuple[CometValidator, ...]:
@@ -350,6 +363,7 @@ class TestNetwork:
         engine: Mapping[str, str] | None = None,
         application: Mapping[str, str] | None = None,
         pause_s: float = 0.3,
+        clock_offset_ms: int = 0,
     ) -> Pair:
         """Start one node's pair; its log is kept."""
         node = self.nodes[number]
@@ -361,6 +375,7 @@ class TestNetwork:
                     name=f"n{number}",
                     validator_key=node.keys.validator_key,
                     snapshot_interval=self.snapshot_interval,
+                    clock_offset_ms=clock_offset_ms,
                 ),
                 open_parts=open_parts,
                 engine_environment=engine or {},

@@ -161,6 +161,8 @@ class Pair:
 
     async def _start_engine(self) -> asyncio.subprocess.Process:
         options = self._options
+        # An engine that was killed leaves its socket's file, and the next one would not start over it.
+        options.paths.rpc_socket.unlink(missing_ok=True)
         self._engine = await asyncio.create_subprocess_exec(
             str(options.binary),
             "start",
@@ -171,6 +173,7 @@ class Pair:
             stderr=asyncio.subprocess.STDOUT,
             limit=_LINE_BYTES_MAX,
             env={**os.environ, **options.engine_environment},
+            umask=0o077,
         )
         return self._engine
 
