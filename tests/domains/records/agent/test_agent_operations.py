@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import os
-from collections.abc import Awaitable, Callable
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -52,18 +50,16 @@ from careledger.vault.kem import OpeningKey
 from careledger.vault.keys import SigningSeed
 from careledger.vault.wrapping import GrantInfo, open_granted_key
 from domains.records.consent.consent_samples import consent, label, permission, resource_class
-from domains.records.exchange.exchange_sites import ExchangeSite, Network, kem_seed, running_network
+from domains.records.exchange.exchange_sites import ExchangeSite, Network, SharedNetwork, kem_seed
 
 PATIENT = ByPatient(name="the patient")
-Story = Callable[[Network], Awaitable[None]]
 
 
-def play(folder: Path, story: Story, *slugs: str) -> None:
-    async def go() -> None:
-        async with running_network(folder, *slugs) as network:
-            await story(network)
-
-    asyncio.run(asyncio.wait_for(go(), 60))
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedNetwork]:
+    network = SharedNetwork(tmp_path_factory.mktemp("operations"), "hospital-a", "hospital-b", "practice")
+    yield network
+    network.close()
 
 
 async def allow(site: ExchangeSite, patient_id: str, *exceptions: Any, **parts: Any) -> list[bytes]:
@@ -99,7 +95,7 @@ def transactions(network: Network) -> list[tuple[int, CommitRecords | UpdateCell
     return found
 
 
-def test_a_revocation_ends_reading_and_leaves_the_others(tmp_path: Path) -> None:
+def test_a_revocation_ends_reading_and_leaves_the_others(shared: SharedNetwork) -> None:
     async def story(network: Network) -> None:
         a, b, c = (network[slug] for slug in ("hospital-a", "hospital-b", "practice"))
         who = await a.add_patient()
@@ -129,14 +125,15 @@ def test_a_revocation_ends_reading_and_leaves_the_others(tmp_path: Path) -> None
         texts = [notice.text for notice in a.sharing.notices.read(who)]
         assert "copies already opened cannot be recalled" in texts[-1]
 
-    play(tmp_path, story, "hospital-a", "hospital-b", "practice")
+    shared.play(story)
 
 
-def test_a_revocation_and_a_refresh_look_the_same(tmp_path: Path) -> None:
+def test_a_revocation_and_a_refresh_look_the_same(shared: SharedNetwork) -> None:
     async def story(network: Network) -> None:
         a = network["hospital-a"]
         who = await a.add_patient()
         await a.add_results(who, 3)
+        start = len(transactions(network))
         seen: dict[str, list[tuple[str, int, int]]] = {}
         apart: dict[str, int] = {}
 
@@ -173,16 +170,16 @@ def test_a_revocation_and_a_refresh_look_the_same(tmp_path: Path) -> None:
         )
         assert max(apart.values()) <= 1, apart
         # And no two updates have a byte of contents in common, although nothing was changed by a refresh.
-        updates = [message for _, message in transactions(network) if isinstance(message, UpdateCell)]
+        updates = [message for _, message in transactions(network)[start:] if isinstance(message, UpdateCell)]
         assert len({update.commitment for update in updates}) == len(updates) == 7
         assert len({update.key for update in updates}) == 7
         assert len({update.next_key_commitment for update in updates}) == 7
         assert len({update.recovery_commitment for update in updates}) == 7
 
-    play(tmp_path, story, "hospital-a")
+    shared.play(story)
 
 
-def test_what_goes_to_the_custodian_is_padded(tmp_path: Path) -> None:
+def test_what_goes_to_the_custodian_is_padded(shared: SharedNetwork) -> None:
     async def story(network: Network) -> None:
         a = network["hospital-a"]
         who = await a.add_patient()
@@ -199,10 +196,10 @@ def test_what_goes_to_the_custodian_is_padded(tmp_path: Path) -> None:
             sizes.append(len(encode(pad_opening(raw))))
         assert max(sizes) - min(sizes) <= 8
 
-    play(tmp_path, story, "hospital-a")
+    shared.play(story)
 
 
-def test_a_restriction_stops_everything_until_it_is_taken_back(tmp_path: Path) -> None:
+def test_a_restriction_stops_everything_until_it_is_taken_back(shared: SharedNetwork) -> None:
     async def story(network: Network) -> None:
         a, b = network["hospital-a"], network["hospital-b"]
         who = await a.add_patient()
@@ -214,10 +211,10 @@ def test_a_restriction_stops_everything_until_it_is_taken_back(tmp_path: Path) -
         await a.sharing.agent.unrestrict(who, a.slug, authority=PATIENT)
         assert len(await read(b, a, who)) == 1
 
-    play(tmp_path, story)
+    shared.play(story)
 
 
-def test_an_amendment_replaces_and_a_renewal_keeps(tmp_path: Path) -> None:
+def test_an_amendment_replaces_and_a_renewal_keeps(shared: SharedNetwork) -> None:
     async def story(network: Network) -> None:
         a, b = network["hospital-a"], network["hospital-b"]
         who = await a.add_patient()
@@ -237,10 +234,10 @@ def test_an_amendment_replaces_and_a_renewal_keeps(tmp_path: Path) -> None:
         assert again.granted.name == whole[0]
         assert again.granted.grant.sealed_keys[0].epoch == 3
 
-    play(tmp_path, story)
+    shared.play(story)
 
 
-def test_nothing_is_done_on_one_persons_word_and_the_patient_is_told(tmp_path: Path) -> None:
+def test_nothing_is_done_on_one_persons_word_and_the_patient_is_told(shared: SharedNetwork) -> None:
     async def story(network: Network) -> None:
         a = network["hospital-a"]
         who = await a.add_patient()
@@ -255,13 +252,14 @@ def test_nothing_is_done_on_one_persons_word_and_the_patient_is_told(tmp_path: P
             await a.sharing.agent.revoke(who, a.slug, names, authority=alone)
         assert [notice.kind for notice in a.sharing.notices.read(who)] == ["granted"]
         assert "one and two" in a.sharing.notices.read(who)[0].text
-        await a.sharing.notices.mark_read(who, [1])
+        [notice] = a.sharing.notices.read(who)
+        await a.sharing.notices.mark_read(who, [notice.number])
         assert a.sharing.notices.read(who)[0].read_ms > 0
 
-    play(tmp_path, story)
+    shared.play(story)
 
 
-def test_what_cannot_be_done_is_refused_by_name(tmp_path: Path) -> None:
+def test_what_cannot_be_done_is_refused_by_name(shared: SharedNetwork) -> None:
     async def story(network: Network) -> None:
         a = network["hospital-a"]
         who = await a.add_patient()
@@ -275,7 +273,7 @@ def test_what_cannot_be_done_is_refused_by_name(tmp_path: Path) -> None:
                 await wait
             assert refusal.value.code is code
 
-    play(tmp_path, story)
+    shared.play(story)
 
 
 # -- commands ------------------------------------------------------------------------------------------------
@@ -285,7 +283,7 @@ async def session_of(site: ExchangeSite, patient_id: str) -> CellSession:
     return await site.sharing.sessions.open(patient_id, site.slug)
 
 
-def test_a_custodian_obeys_the_wallet_alone_in_order_and_by_its_agent(tmp_path: Path) -> None:
+def test_a_custodian_obeys_the_wallet_alone_in_order_and_by_its_agent(shared: SharedNetwork) -> None:
     async def story(network: Network) -> None:
         a, b = network["hospital-a"], network["hospital-b"]
         who, other = await a.add_patient("One"), await a.add_patient("Two")
@@ -327,10 +325,10 @@ def test_a_custodian_obeys_the_wallet_alone_in_order_and_by_its_agent(tmp_path: 
         assert a.sharing.custody.is_stopped(mine.cell, body.names[0])
         assert b.sharing.custody.find(mine.cell) is None
 
-    play(tmp_path, story)
+    shared.play(story)
 
 
-def test_openings_that_cannot_be_served_are_refused(tmp_path: Path) -> None:
+def test_openings_that_cannot_be_served_are_refused(shared: SharedNetwork) -> None:
     async def story(network: Network) -> None:
         a = network["hospital-a"]
         who, other = await a.add_patient("One"), await a.add_patient("Two")
@@ -369,10 +367,10 @@ def test_openings_that_cannot_be_served_are_refused(tmp_path: Path) -> None:
                 await mine.command(commands.OPENING, pad_opening(raw))
         await mine.command(commands.OPENING, pad_opening(opened()))
 
-    play(tmp_path, story, "hospital-a")
+    shared.play(story)
 
 
-def test_a_key_under_other_terms_does_not_open(tmp_path: Path) -> None:
+def test_a_key_under_other_terms_does_not_open(shared: SharedNetwork) -> None:
     async def story(network: Network) -> None:
         a, b = network["hospital-a"], network["hospital-b"]
         who = await a.add_patient()
@@ -404,13 +402,13 @@ def test_a_key_under_other_terms_does_not_open(tmp_path: Path) -> None:
             with pytest.raises(WrapBroken):
                 open_granted_key(sealed.index_key, key, msgspec.structs.replace(info, **parts), IndexKey)
 
-    play(tmp_path, story)
+    shared.play(story)
 
 
 # -- what gets lost ------------------------------------------------------------------------------------------
 
 
-def test_positions_of_one_time_keys_follow_from_the_ledger(tmp_path: Path) -> None:
+def test_positions_of_one_time_keys_follow_from_the_ledger(shared: SharedNetwork) -> None:
     async def story(network: Network) -> None:
         a, b = network["hospital-a"], network["hospital-b"]
         who = await a.add_patient()
@@ -435,10 +433,10 @@ def test_positions_of_one_time_keys_follow_from_the_ledger(tmp_path: Path) -> No
             await a.sharing.agent.grants(who)
         assert refusal.value.code is CONTENTS_LOST
 
-    play(tmp_path, story)
+    shared.play(story)
 
 
-def test_a_custodian_that_hides_records_at_a_new_epoch_is_found_out(tmp_path: Path) -> None:
+def test_a_custodian_that_hides_records_at_a_new_epoch_is_found_out(shared: SharedNetwork) -> None:
     async def story(network: Network) -> None:
         a = network["hospital-a"]
         who = await a.add_patient()
@@ -451,10 +449,10 @@ def test_a_custodian_that_hides_records_at_a_new_epoch_is_found_out(tmp_path: Pa
             await a.sharing.agent.revoke(who, a.slug, names, authority=PATIENT)
         assert refusal.value.code is CUSTODIAN_DIFFERS
 
-    play(tmp_path, story)
+    shared.play(story)
 
 
-def test_an_opening_is_of_the_present_version_only(tmp_path: Path) -> None:
+def test_an_opening_is_of_the_present_version_only(shared: SharedNetwork) -> None:
     async def story(network: Network) -> None:
         a = network["hospital-a"]
         who = await a.add_patient()
@@ -472,4 +470,4 @@ def test_an_opening_is_of_the_present_version_only(tmp_path: Path) -> None:
         assert compute_commitment(decode_opening(now.opening)) == cell.commitment
         assert len(read_contents(decode_opening(now.opening)).manifests) == len(COMPARTMENTS)
 
-    play(tmp_path, story)
+    shared.play(story)

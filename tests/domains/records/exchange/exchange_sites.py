@@ -243,10 +243,11 @@ async def running_network(
     settings: RecordsSettings = SETTINGS,
 ) -> AsyncIterator[Network]:
     """Sites that reach each other in one process."""
-    (folder / "ledger").mkdir(parents=True)
+    (folder / "ledger").mkdir(parents=True, exist_ok=True)
     limits = msgspec.structs.replace(DEFAULT_LIMITS, recovery_delay_ms=1_000)
     genesis = genesis_bytes(limits=limits).replace(str(START_MS).encode(), str(clock_ms() - 1_000).encode())
-    LedgerPaths(folder / "ledger").genesis.write_bytes(genesis)
+    if not LedgerPaths(folder / "ledger").genesis.exists():
+        LedgerPaths(folder / "ledger").genesis.write_bytes(genesis)
     async with AsyncExitStack() as stack:
         process = await stack.enter_async_context(running_ledger(folder / "ledger"))
         network = Network(process, Switchboard())
