@@ -199,7 +199,7 @@ def test_logging_is_configured_for_all_of_the_process() -> None:
     stream = io.StringIO()
     try:
         configure_logging(stream, "INFO")
-        logging.getLogger("uvicorn.error").warning("a word %s", "secret")
+        logging.getLogger("a.library.of.others").warning("a word %s", "secret")
         logging.getLogger("elsewhere").debug("unheard")
     finally:
         for handler in list(root.handlers):
