@@ -406,6 +406,39 @@ def test_a_site_speaks_tls_of_today_where_it_has_a_certificate(tmp_path: Path) -
     run(act)
 
 
+def test_a_head_that_takes_too_long_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("careledger.gateway.serving.HEAD_S", 0.3)
+
+    async def wait_for_end(port: int, *parts: bytes) -> bytes:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for part in parts:
+            writer.write(part)
+            await asyncio.sleep(0.02)
+        try:
+            return await asyncio.wait_for(reader.read(), 5)
+        finally:
+            writer.close()
+
+    async def act() -> None:
+        running = RunningSites([site()])
+        await running.start()
+        port = running.ports["a"]
+        whole = b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n"
+        try:
+            assert await wait_for_end(port) == b""
+            assert await wait_for_end(port, b"GET / HT") == b""
+            assert b"200 OK" in await wait_for_end(port, whole, b"GET / HTTP/1.1\r\nx: ")
+            async with httpx.AsyncClient() as client:
+                slowly = await client.get(f"http://127.0.0.1:{port}/made/slow")
+                await asyncio.sleep(0.5)  # an idle connection between requests is not waited for
+                again = await client.get(f"http://127.0.0.1:{port}/livez")
+                assert (slowly.text, again.status_code) == ("done", 200)
+        finally:
+            await running.stop()
+
+    run(act)
+
+
 def test_a_head_without_end_is_cut_off() -> None:
     async def talk(port: int, *parts: bytes) -> bytes:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)

@@ -20,7 +20,7 @@ from careledger.primitives.errors import Rejected, Unavailable, code_spaces
 from careledger.web import rates
 from careledger.web.bodies import read_body
 from careledger.web.edge import Edge, state_of
-from careledger.web.errors import OVERLOADED, ROUTE_UNKNOWN, TOKEN_MISSING, method_not_allowed
+from careledger.web.errors import OVERLOADED, ROUTE_UNKNOWN, TOKEN_MISSING, HttpRefused, method_not_allowed
 from careledger.web.logs import (
     RequestLine,
     RequestLog,
@@ -316,6 +316,18 @@ def test_a_declared_length_is_judged_before_anything_is_read(length: bytes, code
 
     with pytest.raises(Rejected, match=code):
         asyncio.run(read_body(never, length, 10))
+
+
+def test_a_body_that_does_not_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("careledger.web.bodies.BODY_S", 0.02)
+
+    async def never() -> Message:
+        await asyncio.sleep(60)
+        raise AssertionError("nobody waits that long")
+
+    with pytest.raises(HttpRefused) as caught:
+        asyncio.run(read_body(never, b"5", 10))
+    assert caught.value.status == 408
 
 
 def test_a_client_that_goes_away() -> None:

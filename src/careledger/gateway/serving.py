@@ -21,6 +21,8 @@ from careledger.gateway.application import SiteApp
 
 HEAD_BYTES_MAX: Final = 131_072
 """Longest head of a request; page links can make an address long."""
+HEAD_S: Final = 30
+"""Longest time a head may take to arrive, from the connection's beginning or the head's first byte."""
 KEEP_ALIVE_S: Final = 65
 GRACE_S: Final = 10
 """How long requests under way may take once the end is asked for."""
@@ -34,18 +36,42 @@ _LOG = logging.getLogger(__name__)
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """Refuses a head that does not end: the parser itself would gather it without limit."""
+    """Refuses a head that does not end, in size or in time: the parser itself would gather and wait without limit."""
 
     _head_bytes = 0
     _is_in_head = True
     _has_cycle = False
+    _head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        """Begin to wait for a head."""
+        super().connection_made(transport)
+        self._head_timer = self.loop.call_later(HEAD_S, self._end_waiting)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop waiting."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def _end_waiting(self) -> None:
+        if self._is_in_head and not self.transport.is_closing():
+            self.transport.close()
+
+    def _stop_waiting(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
 
     def data_received(self, data: bytes) -> None:
         """Pass on, and see whether a head has become too long."""
         if self._is_in_head:
             self._head_bytes += len(data)
         super().data_received(data)
-        if self._is_in_head and self._head_bytes > HEAD_BYTES_MAX and not self.transport.is_closing():
+        if not self._is_in_head:
+            return
+        if self._head_bytes and self._head_timer is None:
+            self._head_timer = self.loop.call_later(HEAD_S, self._end_waiting)
+        if self._head_bytes > HEAD_BYTES_MAX and not self.transport.is_closing():
             if not self.pipeline and (not self._has_cycle or self.cycle.response_complete):
                 self.transport.write(_TOO_LARGE)
             self.transport.close()
@@ -54,6 +80,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Stop counting: what follows is body, and the application bounds that."""
         self._is_in_head = False
         self._has_cycle = True
+        self._stop_waiting()
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:

@@ -121,6 +121,24 @@ def test_a_bad_document_is_refused_with_a_place_and_leaves_nothing(
     runner.run(act())
 
 
+def test_what_is_served_cannot_run_in_a_browser(runner: asyncio.Runner, stack: FhirStack) -> None:
+    script = "<script>alert(1)</script>"
+
+    async def act() -> None:
+        caller = stack.caller()
+        made = await caller.create(samples.organization(script) | {"alias": ["<img src=x onerror=x>"]})
+        for path in (f"Organization/{made}", f"Organization/{made}/$submitted", f"Organization?_id={made}"):
+            answer = await caller.get(path, accept="text/html, */*")
+            assert answer.headers["content-type"].startswith("application/fhir+json")
+            assert answer.headers["x-content-type-options"] == "nosniff"
+            assert answer.headers["content-security-policy"] == (
+                "default-src 'none'; frame-ancestors 'none'; sandbox"
+            )
+            assert script in answer.text
+
+    runner.run(act())
+
+
 # -- canaries ---------------------------------------------------------------------------------------------
 
 

@@ -41,7 +41,12 @@ _ISSUE_TYPES: Final[dict[Category, IssueType]] = {
     Category.LIMITED: "throttled",
     Category.UNAVAILABLE: "transient",
 }
-_HTTP_ISSUES: Final[dict[int, IssueType]] = {405: "not-supported", 406: "not-supported", 415: "not-supported"}
+_HTTP_ISSUES: Final[dict[int, IssueType]] = {
+    405: "not-supported",
+    406: "not-supported",
+    408: "timeout",
+    415: "not-supported",
+}
 _SEARCH_ISSUES: Final[dict[SearchIssue, IssueType]] = {
     SearchIssue.INVALID: "invalid",
     SearchIssue.NOT_SUPPORTED: "not-supported",
